@@ -210,6 +210,16 @@ def _is_constant(g: Any, x: Any) -> bool:
     return isinstance(x, Tensor) and x.requires_grad and not getattr(g, "requires_grad", False)
 
 
+def _apart(y: Any, whole: Any) -> Any:
+    """Return `y`, a sum over vectors weighed by what moves with the matrix, whose gradient looks at all pairs.
+
+    `whole` is the same sum with the weight 1, which is no function of the matrix. Vectors that both weigh 0
+    ask nothing of each other in `y`, though their weights may part as the matrix moves: those of a square at
+    a matrix of zeros do. So they are asked here, and equal eigenvalues are refused.
+    """
+    return y + (whole - ops["detach"](whole)) if isinstance(whole, Tensor) else y
+
+
 def _differences(g: Any) -> Any:
     """g_j - g_i."""
     return np.expand_dims(g, -2) - np.expand_dims(g, -1)
@@ -255,7 +265,8 @@ def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
     if _is_constant(g, x):
         return _of_symmetric(ops["eigh_weighed"](x, g, part=part), x, part)
     v = ops["eigh"](x, part=part)[..., 1:]
-    return _of_symmetric((v * np.expand_dims(g, -2)) @ adjoint(v), x, part)
+    weighed = (v * np.expand_dims(g, -2)) @ adjoint(v)
+    return _of_symmetric(_apart(weighed, v @ adjoint(v)), x, part)
 
 
 @define(
@@ -697,7 +708,8 @@ def _twice(name: str, g: Any, x: Any) -> tuple[Any, Any]:
 
 
 def _eigvals_rule(g: Any, v: Any, again: Any) -> Any:
-    return ops["solve"](turned(v), np.expand_dims(g, -1) * turned(again))
+    weighed = ops["solve"](turned(v), np.expand_dims(g, -1) * turned(again))
+    return weighed if v is again else _apart(weighed, ops["solve"](turned(v), turned(again)))
 
 
 def _complex(z: Any) -> Any:
@@ -728,7 +740,8 @@ def complex_eigenpairs(x: Any) -> Any:
 
 def _complex_values_rule(g: Any, z: Any, x: Any) -> Any:
     v, again = _twice("complex_eig", g, x)
-    return ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(again))
+    weighed = ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(again))
+    return weighed if v is again else _apart(weighed, ops["solve"](adjoint(v), adjoint(again)))
 
 
 @define("complex_eigvals", "opaque", _complex_values_rule, facts=_STATED, examples=(((_PLANE,), {}),))
