@@ -211,7 +211,7 @@ def _is_constant(g: Any, x: Any) -> bool:
 
 
 def _apart(y: Any, whole: Any) -> Any:
-    """Return `y`, a sum over vectors weighed by what moves with the matrix, whose gradient looks at all pairs.
+    """Return `y`, a sum over vectors with weights that move, with a gradient that looks at all pairs.
 
     `whole` is the same sum with the weight 1, which is no function of the matrix. Vectors that both weigh 0
     ask nothing of each other in `y`, though their weights may part as the matrix moves: those of a square at

@@ -10,8 +10,11 @@ from clearprop import value_and_grad
 from clearprop.compiler.engines.plain import numpy_file
 from clearprop.registry import ops
 
-REFUSED = {"max", "min", "argmax", "argmin", "in_domain"}
-"""Of complex numbers, whose order is refused by asking who runs them; the last looks at numbers."""
+BY_SHAPE = {"gammainc_by_shape", "betainc_by_shape", "stdtr_by_degrees"}
+"""Integrals that ask SciPy for several functions on their way, which a plain file does not import."""
+
+REFUSED = {"max", "min", "argmax", "argmin", "in_domain", *BY_SHAPE}
+"""Of complex numbers, whose order is refused by asking who runs them; `in_domain` looks at numbers."""
 
 
 def written(f, xs):
@@ -45,7 +48,7 @@ def test_an_op_gives_what_numpy_does_or_is_refused_by_name(dtype, tmp_path):
 
 @pytest.mark.filterwarnings("ignore")
 def test_so_do_its_gradients(tmp_path):
-    files, wanted = [], []
+    files, wanted, by_shape = [], [], set()
     for name in [n for n in WITH_RULES if n != "in_domain"]:
         for f, xs, label in trials(ops[name], np.float64):
             places = tuple(i for i, x in enumerate(xs) if np.asarray(x).dtype.kind == "f")
@@ -62,9 +65,17 @@ def test_so_do_its_gradients(tmp_path):
                 )  # a zero that no input has a part in were no output
                 return [value, *(g + 0 * xs[i] for g, i in zip(gradients, places, strict=True))]
 
-            files.append((written(both, xs), [[np.asarray(x) for x in xs]]))
+            try:
+                files.append((written(both, xs), [[np.asarray(x) for x in xs]]))
+            except TypeError as error:
+                if not any(f"plain NumPy: {refused}" in str(error) for refused in BY_SHAPE):
+                    raise
+                by_shape.add(name)
+                continue
             wanted.append((label, both(*xs)))
 
+    assert by_shape < set(WITH_RULES)
+    assert len(by_shape) < 40  # of all with rules
     for (label, expected), (results, _) in zip(wanted, alone(tmp_path, files), strict=True):
         assert not isinstance(results, str), f"{label}: {results}"
         for a, b in zip(results[0], expected, strict=True):
