@@ -80,7 +80,7 @@ def parametrized(torch):
     seen += [normed(torch.ones(1, 2)), [(n, tuple(p.shape)) for n, p in normed.named_parameters()]]
     turned = made.orthogonal(spread(torch, 2, 2)).weight
     bound = torch.nn.utils.spectral_norm(spread(torch, 3, 4))
-    for _ in range(40):
+    for _ in range(1000):  # from a start at random, which may lie far off
         bound(torch.ones(1, 3))
     return *seen, turned.T @ turned, torch.linalg.matrix_norm(bound.weight, 2)
 
