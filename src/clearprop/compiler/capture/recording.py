@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from clearprop.compiler.capture.broken import broken
 from clearprop.compiler.capture.distance import FarStore
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Store
@@ -85,11 +86,16 @@ class Recording:
         )
 
     def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
-        """Run the program once: Tensors are read and assigned; returns the outputs."""
+        """Run the program once: Tensors are read and assigned; returns the outputs.
+
+        Raises IndexError, in five parts, where an index is out of bounds: nothing is assigned then.
+        """
         with self.lock:
             self.busy[0] = 1
             try:
                 return self._run(arguments, tensors)
+            except IndexError as error:
+                raise broken(self.program, arguments, self.store.now, error) from error
             finally:
                 self.busy[0] = 0
 

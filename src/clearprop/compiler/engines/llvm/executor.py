@@ -405,9 +405,7 @@ class Native:
 
     def check(self) -> None:
         """Raise IndexError where an index was out of bounds: the native part ended before it assigned."""
-        flag = self.places.flag
-        if flag[0]:
-            flag[0] = 0
+        if self.places.broken():
             raise IndexError("an index array of the compiled step is out of bounds; nothing was assigned")
 
     def _array(self, v: Value, states: Any, arguments: Any, made: dict[Value, Any] | None = None) -> Any:

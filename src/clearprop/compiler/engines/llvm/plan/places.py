@@ -122,6 +122,11 @@ class Places(Plan):
         self.checked = True
         return f"@{TROUBLE}" if function.given is None else function.asks(TROUBLE)
 
+    def broken(self) -> bool:
+        """Tell whether the last call found an index out of bounds, once: the next one begins anew."""
+        found, self.flag[0] = bool(self.flag[0]), 0
+        return found
+
     def found(self, asked: Any) -> tuple[int, int]:
         """Return what a function was to be given: a slot of the table (or -1), and what is added to it."""
         if asked == TROUBLE:
