@@ -54,6 +54,8 @@ LENGTHS = {
     "norm, kept": lambda x: np.linalg.norm(x, axis=1, keepdims=True),
     "std": lambda x: np.std(x, axis=1, ddof=1),
     "std of all": np.std,
+    "nanstd": lambda x: np.nanstd(x, axis=1, ddof=1),
+    "nanstd of all, kept": lambda x: np.nanstd(x, keepdims=True),
     "hypot": lambda x: np.hypot(x[:, :1], x[:1]),
 }
 SQUARES = {
@@ -61,6 +63,13 @@ SQUARES = {
     "square": lambda z: np.sum(3.0 * np.square(z)),
     "product": lambda z: np.sum(z * z) / 7.0 + 1.0,
     "dot": lambda z: np.vdot(z, z),
+    "einsum": lambda z: np.einsum("i,i->", z.ravel(), z.ravel()),
+    "einsum of entries": lambda z: np.sum(np.einsum("i,i,->i", z.ravel(), z.ravel(), 3.0)),
+    "inner": lambda z: np.inner(z.ravel(), z.ravel()),
+    "tensordot": lambda z: np.tensordot(z, z, z.ndim),
+    "vecdot": lambda z: np.sum(np.linalg.vecdot(z[None, ...], z[None, ...], axis=0)),
+    "row @ column": lambda z: (z.ravel()[None] @ z.ravel()[:, None])[0, 0],
+    "conjugate": lambda z: np.sum(z * np.conj(z)),
     "exp": lambda z: np.exp(-np.sum(z * z)),
     "fourth power": lambda z: np.sum(z**4 - z**2),
     "power of a NumPy number": lambda z: np.sum(z ** np.float64(2)) + np.sum(z ** np.int64(4)),
@@ -86,6 +95,29 @@ def test_squares_of_lengths_are_smooth_at_their_kinks(length, square):
         wanted = np.sum(terms) / (4 * t * t)
         for run in modes(directed):
             np.testing.assert_allclose(np.sum(run(x) * v), wanted, rtol=1e-3, atol=1e-3)
+
+
+PRODUCTS = {  # in other places than those of the length: what is no factor is no square
+    "einsum": lambda z: np.sum(np.einsum("ij->ji", z) * z),
+    "einsum of all": lambda z: np.einsum("ij,ji->", z, z),
+    "matmul": lambda z: np.trace(z @ z),
+    "transpose": lambda z: np.sum(z * z.T),
+    "rolled": lambda z: np.sum(z * z[::-1]),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_products_with_other_entries_are_those_of_the_kink(product):
+    x, u = np.array([[0.0, 2.0], [-3.0, 5.0]]), np.array([[0.3, -0.4], [1.1, 0.7]])
+    d = grad(lambda x: np.sum(grad(lambda x: PRODUCTS[product](np.abs(x)))(x) * u))
+    signs = np.sign(x)
+    other = (lambda a: a[::-1]) if product == "rolled" else (lambda a: a.T)
+    wanted = 2.0 * signs * other(signs * u)
+
+    if product != "rolled":  # on the diagonal a square stands, whose second derivative at 0 nobody reads back
+        wanted[0, 0] = 0.0
+    for run in modes(d):
+        np.testing.assert_allclose(run(x), wanted, rtol=1e-12, atol=1e-12)
 
 
 def test_what_is_no_square_stays_flat_and_is_listed():

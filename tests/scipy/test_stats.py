@@ -60,6 +60,9 @@ def test_the_values_are_scipys_everywhere(name, method):
                         -np.inf if method == "logpdf" else 0.0,
                         expected,
                     )
+                if (name, method) == ("halfnorm", "logsf"):  # -inf in SciPy where the share is 0
+                    far = (expected == -np.inf) & (point[0] > 0)
+                    expected = np.where(far, np.log(2.0) + theirs.norm.logsf(*point, *given), expected)
                 np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
                 assert np.shape(found) == np.shape(expected)
                 compared += 1
@@ -206,3 +209,29 @@ def test_the_share_of_laplace_has_a_slope_at_its_middle(method):
         assert float(d(0.0)) == (slope if "cdf" in method else -slope)
     sign, far = (1.0, -1e3) if "cdf" in method else (-1.0, 1e3)  # where the share itself is 0
     assert float(grad(f)(far)) == (0.0 if slope == 0.5 else sign)
+
+
+TAILS = {  # the logarithm of a share that is itself 0, and its slope
+    "gumbel_r": ("logsf", 1000.0, -1000.0, -1.0),
+    "gumbel_l": ("logcdf", -1000.0, -1000.0, 1.0),
+    "halfnorm": ("logsf", 40.0, np.log(2.0) + theirs.norm.logsf(40.0), -40.024968847212364),
+}
+
+
+@pytest.mark.parametrize("name", TAILS)
+def test_logarithms_of_shares_that_are_0(name):
+    method, far, value, slope = TAILS[name]
+    f = getattr(getattr(stats, name), method)
+    near = np.array([0.01, 0.7, 3.0, 5.9, 29.99, 30.01]) * np.sign(far)
+    near = near[near < 6.0] if name == "halfnorm" else np.concatenate([near, [-near[2], -near[3]]])
+
+    for executor in (None, *available_executors()):
+        g, d = (h if executor is None else clearprop.compile(h, executor=executor) for h in (f, grad(f)))
+        np.testing.assert_allclose([float(g(far)), float(d(far))], [value, slope], rtol=1e-12)
+        assert name == "halfnorm" or float(d(-far)) == 0.0
+    his = getattr(theirs, name)
+    log_share = getattr(his, method)(near)
+    np.testing.assert_allclose([float(f(x)) for x in near], log_share, rtol=1e-9)
+    sign = 1.0 if method == "logcdf" else -1.0
+    wanted = sign * np.exp(his.logpdf(near) - log_share)
+    np.testing.assert_allclose([float(grad(f)(x)) for x in near], wanted, rtol=1e-8)

@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.ops.keywords import ABSENT, counted, flag, hollow, mask_of, mean, taken_away, without_out
 from clearprop.ops.plane import real
 from clearprop.ops.shape import as_array
-from clearprop.registry import wider
+from clearprop.registry import ops, wider
 
 
 def _without_nan(function: Callable[..., Any], identity: int) -> Callable[..., Any]:
@@ -85,21 +85,31 @@ def _nan_extreme(name: str, least: float) -> Callable[..., Any]:
 wider[np.nanmax], wider[np.nanmin] = _nan_extreme("max", -np.inf), _nan_extreme("min", np.inf)
 
 
-def _squares(x: Any, there: Any, axis: Any, dtype: Any, mean_: Any) -> Any:
-    """Return the sum of the squared distances from the mean: these in x's dtype, as NumPy has them."""
+def _distances(x: Any, there: Any, axis: Any, dtype: Any, mean_: Any) -> Any:
+    """Return the distances from the mean in x's dtype, as NumPy has them, and 0 for what does not count."""
     x = np.where(there, x, np.zeros((), x.dtype))
     with np.errstate(invalid="ignore", divide="ignore"):
         middle = (
             wider[np.sum](x, axis, dtype, None, True) / counted(x, there, axis) if mean_ is ABSENT else mean_
         )
-    d = np.where(there, x - middle, np.zeros((), x.dtype)).astype(x.dtype)
+    return np.where(there, x - middle, np.zeros((), x.dtype)).astype(x.dtype)
+
+
+def _of_squares(d: Any, axis: Any, dtype: Any, divisor: Any) -> Any:
     squares = d * d if d.dtype.kind == "f" else real(d * np.conjugate(d))
-    return wider[np.sum](squares, axis, dtype, None, True)
+    return wider[np.sum](squares, axis, dtype, None, True) / divisor
+
+
+def _of_length(d: Any, axis: Any, dtype: Any, divisor: Any) -> Any:
+    """The norm has slope 0 where all entries are equal, and its square is smooth there."""
+    d = d if dtype is None or d.dtype.kind == "c" else d.astype(dtype)
+    return ops["norm"](d, axis=axis, keepdims=True) / np.sqrt(divisor)
 
 
 def _nan_spread(name: str) -> Callable[..., Any]:
     called = f"np.nan{name}"
     spread = wider[getattr(np, name)]
+    rule = _of_length if name == "std" else _of_squares
 
     def answer(
         x: Any,
@@ -128,10 +138,8 @@ def _nan_spread(name: str) -> Callable[..., Any]:
                 lesson(f"{called}(mean=)", f"wants a shape that fits {x.shape}", f"{np.shape(mean)}")
             )
         hollow(free, 0, "Degrees of freedom <= 0 for slice.")
-        z = _squares(x, there, axis, dtype, mean) / np.where(free > 0, free, 1)
-        if name == "std":  # which has slope 0 where all entries are equal
-            flat = z == 0
-            z = np.where(flat, 0.0, np.sqrt(np.where(flat, 1.0, z)))
+        d = _distances(x, there, axis, dtype, mean)
+        z = rule(d, axis, dtype, np.where(free > 0, free, 1))
         z = np.where(free > 0, z, np.nan).astype(np.finfo(x.dtype if dtype is None else dtype).dtype)
         return z if flag(keepdims) else np.squeeze(z, axis=tuple(range(x.ndim)) if axis is None else axis)
 

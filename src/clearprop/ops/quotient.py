@@ -58,20 +58,19 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
         return g.dtype.type(1)
     if g.op is None or not g.inputs or not depth:
         return None
-    if g.op.facts.order == "kept":  # the same entries in another shape
+    if g.op is ops["getitem"] and g.op is z.op and g.attrs == z.attrs and len(g.inputs) == 1:
+        return _over_picked(g, z, depth)
+    if _same_entries(g):
         found = _over(g.inputs[0], z, depth - 1)
         return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
     xs = g.inputs
-    if g.op in (ops["multiply"], ops["masked_product"]):
-        for x, other in (xs, xs[::-1]):
-            found = _over(x, z, depth - 1)
-            if found is not None:
-                return found * other
-        return None
+    other_rule = _RULES.get(g.op.name)
+    if other_rule is not None:
+        return other_rule(g, z, depth)
+    if g.op in (ops["multiply"], ops["masked_product"]) or _of_one_term(g):
+        return _over_product(g, z, depth)
     if g.op is ops["astype"]:
         return _over(g.inputs[0], z, depth - 1)
-    if g.op is ops["scatter"]:
-        return _over_entries(g, z, depth)
     if g.op in (ops["add"], ops["subtract"]):
         parts = [_over(x, z, depth - 1) for x in (xs if xs[0] is not xs[1] else xs[:1])]
         if any(part is None for part in parts):
@@ -80,15 +79,25 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
     if g.op in (ops["negative"], ops["divide"]):
         found = _over(xs[0], z, depth - 1)
         return None if found is None else g.op(found, *xs[1:])
-    if (
-        g.op is ops["power"]
-        and xs[0] is z
-        and isinstance(xs[1], (int, float))
-        and xs[1] > 1
-        and xs[1] % 1 == 0
-    ):
-        return z ** (xs[1] - 1)
+    if g.op is ops["power"] and isinstance(xs[1], (int, float)) and xs[1] > 1 and xs[1] % 1 == 0:
+        found = _over(xs[0], z, depth - 1)
+        return None if found is None else found * xs[0] ** (xs[1] - 1)
     return None
+
+
+def _over_product(g: Tensor, z: Tensor, depth: int) -> Any:
+    for x, other in (g.inputs, g.inputs[::-1]):
+        found = _over(x, z, depth - 1)
+        if found is not None:
+            return found * other
+    return None
+
+
+def _over_picked(g: Tensor, z: Tensor, depth: int) -> Any:
+    """Return the quotient of the same entries of two arrays of one shape."""
+    x, whole = g.inputs[0], z.inputs[0]
+    found = _over(x, whole, depth - 1) if x.shape == whole.shape else None
+    return None if found is None else ops["getitem"](np.broadcast_to(found, x.shape), index=g.attrs["index"])
 
 
 def _over_entries(g: Tensor, z: Tensor, depth: int) -> Any:
@@ -103,8 +112,81 @@ def _over_entries(g: Tensor, z: Tensor, depth: int) -> Any:
     return None if found is None else ops["scatter"](np.broadcast_to(found, part.shape), **g.attrs)
 
 
+def _same_entries(g: Tensor) -> bool:
+    """Return whether `g` has the entries of its input in their order: x.reshape(shape), x[:, None], +x."""
+    op = g.op
+    if op is None or op is ops["positive"] or op.facts.order == "kept":
+        return op is not None
+    shape = np.shape(g.inputs[0])
+    if op in (ops["getitem"], ops["scatter"]):
+        return _all_of_it(g.attrs["index"], g.inputs[0], g)
+    if op is ops["moveaxis"]:  # of an array whose lengths are the numbers of its axes
+        order = np.moveaxis(np.empty(range(len(shape))), **g.attrs).shape
+    elif op.facts.axes is not None:
+        order = op.facts.axes(len(shape), **g.attrs)
+    else:
+        return False
+    long = [axis for axis in order if shape[axis] != 1]
+    return long == sorted(long)
+
+
+def _over_chosen(g: Tensor, z: Tensor, depth: int) -> Any:
+    c, *xs = g.inputs
+    parts = [_over(x, z, depth - 1) if isinstance(x, Tensor) else _hollow(x) for x in xs]
+    return None if any(part is None for part in parts) else np.where(c, *parts)
+
+
+def _hollow(x: Any) -> Any:
+    """Return what is 0 or NaN, and so its own quotient by anything, else None."""
+    return x if np.all((x == 0) | (x != x)) else None
+
+
+def _all_of_it(index: Any, x: Any, g: Tensor) -> bool:
+    """Return whether an index of numbers and slices picks all entries, in their order."""
+    entries = index if isinstance(index, tuple) else (index,)
+    forward = [isinstance(i, slice) and (i.step is None or i.step > 0) for i in entries]
+    plain = [i is None or i is Ellipsis or isinstance(i, int) for i in entries]
+    return np.size(x) == g.size and all(a or b for a, b in zip(forward, plain, strict=True))
+
+
+def _of_one_term(g: Tensor) -> bool:
+    """Return whether `g` is a matrix product without a sum: column @ row."""
+    return g.op is ops["matmul"] and min(np.ndim(x) for x in g.inputs) > 1 and g.inputs[0].shape[-1] == 1
+
+
+def _over_einsum(g: Tensor, z: Tensor, depth: int) -> Any:
+    """Return the quotient where an operand of einsum has the labels of the output: no sum runs over it."""
+    left, _, output = g.attrs["subscripts"].partition("->")
+    for i, (term, x) in enumerate(zip(left.split(","), g.inputs, strict=True)):
+        found = _over(x, z, depth - 1) if term == output and np.shape(x) == g.shape else None
+        if found is not None:
+            xs = [*g.inputs[:i], np.broadcast_to(found, g.shape), *g.inputs[i + 1 :]]
+            return ops["einsum"](g.attrs["subscripts"], *xs)
+    return None
+
+
+def _over_sum(g: Tensor, z: Tensor, depth: int) -> Any:
+    """Return the quotient of what is added to 0 (or to a multiple of z), each piece of all entries."""
+    total, *pieces = g.inputs
+    none = not isinstance(total, Tensor) and not np.any(total)
+    indexes = g.attrs["indexes"]
+    if len(pieces) != len(indexes) or not all(
+        _all_of_it(index, x, g) for index, x in zip(indexes, pieces, strict=True)
+    ):
+        return None
+    parts = [_over(x, z, depth - 1) for x in (pieces if none else (total, *pieces))]
+    if any(part is None for part in parts):
+        return None
+    shapes = [np.shape(x) for x in (pieces if none else g.inputs)]
+    parts = [np.broadcast_to(q, shape).reshape(g.shape) for q, shape in zip(parts, shapes, strict=True)]
+    return sum(parts[1:], parts[0])
+
+
 def _computed_again(g: Tensor, z: Tensor) -> bool:
     """Return whether `g` is the same op of the same Tensors as `z`: norm(x) * norm(x)."""
     if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
         return False
     return all(x is y for x, y in zip(g.inputs, z.inputs, strict=True))
+
+
+_RULES = {"einsum": _over_einsum, "add_at": _over_sum, "scatter": _over_entries, "where": _over_chosen}

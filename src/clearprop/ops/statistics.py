@@ -284,21 +284,26 @@ def nancumprod(x: Any, axis: Any = None) -> Any:
     return np.cumprod(_filled(x, 1), axis=axis)
 
 
+def _from_their_mean(x: Any, axis: Any, ddof: int, keepdims: bool) -> tuple[Any, Any]:
+    """Return the distances from the mean, 0 for NaN, and how many numbers there are beside `ddof`."""
+    missing = np.isnan(x)
+    numbers = np.sum(np.logical_not(missing), axis=axis, keepdims=keepdims)
+    if not isinstance(x, BatchTensor) and np.any(constant(numbers) <= ddof):
+        warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        mean = nanmean(x, axis, keepdims=True)
+    free = (numbers - ddof).astype(np.finfo(x.dtype).dtype)
+    return np.where(missing, x.dtype.type(0), x - mean), free
+
+
 @implements(np.nanvar)
 def nanvar(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -> Any:
     """Return the variance of the entries that are numbers; NaN where there are no more than `ddof`."""
     if x.dtype.kind not in "fc":
         return np.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    missing = np.isnan(x)
-    numbers = np.sum(np.logical_not(missing), axis=axis, keepdims=keepdims)
-    if not isinstance(x, BatchTensor) and np.any(constant(numbers) <= ddof):
-        warnings.warn("Degrees of freedom <= 0 for slice.", RuntimeWarning, stacklevel=4)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        mean = nanmean(x, axis, keepdims=True)
-    d = np.where(missing, x.dtype.type(0), x - mean)
+    d, free = _from_their_mean(x, axis, ddof, keepdims)
     squares = d * d if x.dtype.kind == "f" else np.real(d * np.conjugate(d))
-    free = (numbers - ddof).astype(squares.dtype)
     z = np.sum(squares, axis=axis, keepdims=keepdims) / np.where(free > 0, free, squares.dtype.type(1))
     return np.where(free > 0, z, squares.dtype.type(np.nan))
 
@@ -308,9 +313,10 @@ def nanstd(x: Any, axis: Any = None, *, ddof: int = 0, keepdims: bool = False) -
     """Return the standard deviation of the entries that are numbers; derivative 0 where they are equal."""
     if x.dtype.kind not in "fc":
         return np.std(x, axis=axis, ddof=ddof, keepdims=keepdims)
-    z = nanvar(x, axis, ddof=ddof, keepdims=keepdims)
-    flat = z == 0
-    return np.where(flat, z.dtype.type(0), np.sqrt(np.where(flat, z.dtype.type(1), z)))
+    d, free = _from_their_mean(x, axis, ddof, keepdims)
+    length = ops["norm"](d, axis=axis, keepdims=keepdims)  # whose square is smooth at 0
+    z = length / np.sqrt(np.where(free > 0, free, free.dtype.type(1)))
+    return np.where(free > 0, z, z.dtype.type(np.nan))
 
 
 # --- covariances --------------------------------------------------------------------------------------------

@@ -154,12 +154,23 @@ cauchy: Continuous = Continuous(
     height=lambda: math.log(4.0 * math.pi),
     draw=lambda shape: np.tan(math.pi * (sampling.open_uniform(shape) - 0.5)),
 )
+
+
+def _log_early(y: Any) -> Any:
+    """Return log(1 - exp(-exp(-y))), the share of Gumbel's distribution above y, by what keeps its digits."""
+    far, middle = np.maximum(y, 30.0), np.clip(y, 0.0, 30.0)  # exp(-far) is below the rounding of 1
+    near = np.log1p(-np.exp(-np.exp(-np.clip(y, -6.7, 0.0))))  # before -6.7 it is 0
+    inner = np.where(y < 0.0, near, np.log(-np.expm1(-np.exp(-middle))))
+    return np.where(y > 30.0, -far - 0.5 * np.exp(-far), inner)
+
+
 gumbel_r: Continuous = Continuous(
     "gumbel_r",
     lambda y: -y - np.exp(-y),
     below=lambda y: np.exp(-np.exp(-y)),
     above=lambda y: -np.expm1(-np.exp(-y)),
     log_below=lambda y: -np.exp(-y),
+    log_above=_log_early,
     quantile=lambda q: -np.log(-np.log(q)),
     middle=lambda: _EULER,
     spread=lambda: math.pi**2 / 6.0,
@@ -171,6 +182,7 @@ gumbel_l: Continuous = Continuous(
     lambda y: y - np.exp(y),
     below=lambda y: -np.expm1(-np.exp(y)),
     above=lambda y: np.exp(-np.exp(y)),
+    log_below=lambda y: _log_early(-y),
     log_above=lambda y: -np.exp(y),
     quantile=lambda q: np.log(-np.log1p(-q)),
     middle=lambda: -_EULER,
@@ -184,6 +196,7 @@ halfnorm: Continuous = Continuous(
     ends=_from(0.0),
     below=lambda y: ops["erf"](y / math.sqrt(2.0)),
     above=lambda y: ops["erfc"](y / math.sqrt(2.0)),
+    log_above=lambda y: math.log(2.0) + _log_ndtr(-y),
     quantile=lambda q: -_ndtri(0.5 - 0.5 * q),
     middle=lambda: math.sqrt(2.0 / math.pi),
     spread=lambda: 1.0 - 2.0 / math.pi,
