@@ -60,8 +60,8 @@ def row_function(model: Any, loss: Any) -> Callable[[Any, Any], Any]:
 
     def row(x: Any, y: Any) -> Any:
         value = loss(model(x), y)
+        nodes = nodes_of(value, own)  # held before the backward pass, so that each keeps its gradient
         value.backward((one * 1.0).astype(value.dtype))
-        nodes = nodes_of(value, own)
         sent = [_sent(node, i, value) for node in reversed(nodes) for i in inputs_of(node)]
         return [node for node in nodes if node.op is not None], [node.grad for node in nodes], sent
 
