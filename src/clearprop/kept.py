@@ -35,12 +35,16 @@ class Forgotten:
         return self._refuse()
 
     __class__: Any = property(lambda self: object.__getattribute__(self, "_kind"))
-    __array__ = __array_ufunc__ = __array_function__ = __bool__ = __float__ = __len__ = __iter__ = _refuse
-    __getitem__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
-    __matmul__ = __rmatmul__ = __neg__ = __pow__ = __rpow__ = __abs__ = __pos__ = __repr__ = _refuse
-    __floordiv__ = __rfloordiv__ = __mod__ = __rmod__ = __divmod__ = __rdivmod__ = __int__ = _refuse
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __contains__ = __setitem__ = _refuse
-    __hash__ = object.__hash__
+
+
+_ASKED = (
+    "__array__ __array_ufunc__ __array_function__ __bool__ __float__ __len__ __iter__ __getitem__ "
+    "__add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__ __matmul__ __rmatmul__ __neg__ "
+    "__pow__ __rpow__ __abs__ __pos__ __repr__ __floordiv__ __rfloordiv__ __mod__ __rmod__ __divmod__ "
+    "__rdivmod__ __int__ __eq__ __ne__ __lt__ __le__ __gt__ __ge__ __contains__ __setitem__"
+)
+for _name in _ASKED.split():  # Python looks for these at the class alone
+    setattr(Forgotten, _name, Forgotten._refuse)
 
 
 def held_nodes(order: list[Tensor]) -> set[Tensor]:

@@ -44,6 +44,12 @@ def _whole(name: str) -> Callable[..., Any]:
     return method
 
 
+def _look_whole(kind: type, names: str) -> None:
+    """Give a class methods that look at the table as a whole."""
+    for name in names.split():
+        setattr(kind, name, _whole(name))
+
+
 class StandInForTable:
     """What all of them have in common."""
 
@@ -83,12 +89,13 @@ class StandInForTable:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:  # a dict is no sequence there
         return np.array(opened(self), dtype)
 
-    __iter__, __eq__, __ne__, __repr__, __str__ = map(
-        _whole, ("__iter__", "__eq__", "__ne__", "__repr__", "__str__")
-    )
-    __lt__, __le__, __gt__, __ge__ = map(_whole, ("__lt__", "__le__", "__gt__", "__ge__"))
-    __format__ = _whole("__format__")
     __hash__: Any = None
+
+
+_look_whole(
+    StandInForTable,
+    "__iter__ __eq__ __ne__ __repr__ __str__ __lt__ __le__ __gt__ __ge__ __format__",
+)
 
 
 @MutableMapping.register
@@ -111,8 +118,8 @@ class StandInForDict(StandInForTable):
         tables.read(held, key)
         return key in held
 
-    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
-    __or__, __ror__, __ior__ = map(_whole, ("__or__", "__ror__", "__ior__"))
+
+_look_whole(StandInForDict, "__setitem__ __delitem__ __reversed__ __or__ __ror__ __ior__")
 
 
 @Sequence.register
@@ -132,10 +139,12 @@ class StandInForTuple(StandInForTable):
         return type(held)(self[i] for i in range(*place.indices(len(held))))
 
     __hash__: Any = _whole("__hash__")
-    __contains__, __add__, __mul__, __rmul__ = map(_whole, ("__contains__", "__add__", "__mul__", "__rmul__"))
 
     def __radd__(self, other: Any) -> Any:
         return opened(other) + opened(self)
+
+
+_look_whole(StandInForTuple, "__contains__ __add__ __mul__ __rmul__")
 
 
 @MutableSequence.register
@@ -145,8 +154,9 @@ class StandInForList(StandInForTuple):
     __slots__ = ()
 
     __hash__ = None
-    __setitem__, __delitem__, __reversed__ = map(_whole, ("__setitem__", "__delitem__", "__reversed__"))
-    __iadd__, __imul__ = map(_whole, ("__iadd__", "__imul__"))
+
+
+_look_whole(StandInForList, "__setitem__ __delitem__ __reversed__ __iadd__ __imul__")
 
 
 class StandInForNamespace(StandInForTable):
@@ -186,8 +196,9 @@ class StandInForFrozenset(StandInForTable):
         return x in held
 
     __hash__: Any = _whole("__hash__")
-    __and__, __rand__, __or__, __ror__ = map(_whole, ("__and__", "__rand__", "__or__", "__ror__"))
-    __sub__, __rsub__, __xor__, __rxor__ = map(_whole, ("__sub__", "__rsub__", "__xor__", "__rxor__"))
+
+
+_look_whole(StandInForFrozenset, "__and__ __rand__ __or__ __ror__ __sub__ __rsub__ __xor__ __rxor__")
 
 
 class StandInForSet(StandInForFrozenset):
@@ -196,7 +207,9 @@ class StandInForSet(StandInForFrozenset):
     __slots__ = ()
 
     __hash__ = None
-    __iand__, __ior__, __isub__, __ixor__ = map(_whole, ("__iand__", "__ior__", "__isub__", "__ixor__"))
+
+
+_look_whole(StandInForSet, "__iand__ __ior__ __isub__ __ixor__")
 
 
 def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None, /) -> Any:

@@ -32,6 +32,13 @@ class BasicBlock(Module):
     """Two convolutions of 3 x 3, and the input added to them."""
 
     expansion: int = 1
+    conv1: Any
+    bn1: Any
+    relu: Any
+    conv2: Any
+    bn2: Any
+    downsample: Any
+    stride: int
 
     def __init__(self, inputs: int, width: int, stride: int = 1, downsample: Any = None) -> None:
         super().__init__()
@@ -50,6 +57,15 @@ class Bottleneck(Module):
     """A convolution of 3 x 3 between two of 1 x 1, and the input added to them."""
 
     expansion: int = 4
+    conv1: Any
+    bn1: Any
+    conv2: Any
+    bn2: Any
+    conv3: Any
+    bn3: Any
+    relu: Any
+    downsample: Any
+    stride: int
 
     def __init__(self, inputs: int, width: int, stride: int = 1, downsample: Any = None) -> None:
         super().__init__()
@@ -78,6 +94,14 @@ def _begun(model: Any) -> Any:
 
 class ResNet(Module):
     """Four groups of blocks, each but the first half as wide and high and with twice the channels."""
+
+    inplanes: int
+    conv1: Any
+    bn1: Any
+    relu: Any
+    maxpool: Any
+    avgpool: Any
+    fc: Any
 
     def __init__(self, block: Any, layers: list[int], num_classes: int = 1000) -> None:
         super().__init__()
@@ -108,6 +132,10 @@ class ResNet(Module):
 
 class _Stack(Module):
     """`features`, pooled to a size, and a `classifier`."""
+
+    features: Any
+    avgpool: Any
+    classifier: Any
 
     def __init__(self, features: Any, size: int, classifier: Any) -> None:
         super().__init__()

@@ -61,13 +61,16 @@ class Scripted:
         """Write down a change of sign."""
         return self.__array_ufunc__(np.negative, "__call__", self)
 
-    __add__, __radd__ = _operator(np.add), _operator(np.add, True)
-    __sub__, __rsub__ = _operator(np.subtract), _operator(np.subtract, True)
-    __mul__, __rmul__ = _operator(np.multiply), _operator(np.multiply, True)
-    __truediv__, __rtruediv__ = _operator(np.divide), _operator(np.divide, True)
-    __pow__, __and__, __or__ = _operator(np.power), _operator(np.bitwise_and), _operator(np.bitwise_or)
-    __lt__, __gt__ = _operator(np.less), _operator(np.greater)
-    __le__, __ge__ = _operator(np.less_equal), _operator(np.greater_equal)
+
+_OPERATORS = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.divide, "pow": np.power,
+    "and": np.bitwise_and, "or": np.bitwise_or,
+    "lt": np.less, "gt": np.greater, "le": np.less_equal, "ge": np.greater_equal,
+}  # fmt: skip
+for _name, _function in _OPERATORS.items():
+    setattr(Scripted, f"__{_name}__", _operator(_function))
+    if _name in ("add", "sub", "mul", "truediv"):
+        setattr(Scripted, f"__r{_name}__", _operator(_function, True))
 
 
 def written(x: Any) -> str:
