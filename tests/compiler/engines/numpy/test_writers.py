@@ -101,3 +101,16 @@ def test_a_scratch_array_is_not_used_again_before_its_last_reading():
 
     np.testing.assert_array_equal(step(x), f(x))
     assert "sweep over" in step.explain()
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_matrix_of_one_entry_is_multiplied_as_a_matrix(turned):
+    x, w = np.array([[0.5], [np.inf], [0.0]], np.float32), np.zeros((1, 1), np.float32)
+
+    def f(x, w):
+        return abs(w) @ abs(x).T if turned else abs(x) @ abs(w)
+
+    step = clearprop.compile(f, executor="numpy", prove="never")
+    for _ in range(2):
+        np.testing.assert_array_equal(np.ravel(step(x, w)), [0, np.nan, 0])

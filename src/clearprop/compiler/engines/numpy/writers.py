@@ -95,7 +95,9 @@ def _joined(lines: Statements, v: Value, xs: list[str], out: str) -> str:
 def _matrix_product(lines: Statements, v: Value, xs: list[str], out: str) -> str:
     function = "matmul"
     made: Callable[..., Any] = np.matmul
-    if len(v.shape) == 2 and all(len(x.shape) == 2 for x in v.operands):
+    shapes = [x.shape for x in v.operands]
+    # `np.dot` takes a matrix of one entry for a number, and BLAS lets 0 times inf be 0 there
+    if all(len(shape) == 2 for shape in (v.shape, *shapes)) and (1, 1) not in shapes:
         function, made = ("dot", np.dot) if v.size < FILLED else ("product", _product)
     return f"{lines.use(function, made)}({', '.join([*xs, *([out] if out else [])])})"
 
