@@ -101,9 +101,15 @@ def _of_squares(d: Any, axis: Any, dtype: Any, divisor: Any) -> Any:
 
 
 def _of_length(d: Any, axis: Any, dtype: Any, divisor: Any) -> Any:
-    """The norm has slope 0 where all entries are equal, and its square is smooth there."""
-    d = d if dtype is None or d.dtype.kind == "c" else d.astype(dtype)
-    return ops["norm"](d, axis=axis, keepdims=True) / np.sqrt(divisor)
+    """The norm has slope 0 where all entries are equal, and its square is smooth there.
+
+    NumPy squares in d's dtype and sums in `dtype`: where these differ, the root is of such a sum.
+    """
+    if dtype is None or d.dtype in (dtype, np.result_type(dtype, np.complex64)):
+        return ops["norm"](d, axis=axis, keepdims=True) / np.sqrt(divisor)
+    z = _of_squares(d, axis, dtype, divisor)
+    flat = z == 0
+    return np.where(flat, 0.0, np.sqrt(np.where(flat, 1.0, z)))
 
 
 def _nan_spread(name: str) -> Callable[..., Any]:
