@@ -67,3 +67,28 @@ def test_the_page_of_a_room_names_its_files_and_none_that_is_nowhere(page):
 
     assert here - named == set()
     assert named - there == set()
+
+
+TOP = {
+    *(".ci", ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE", "Makefile"),
+    *(
+        "README.md",
+        "SECURITY.md",
+        "benchmarks",
+        "docs",
+        "examples",
+        "pyproject.toml",
+        "src",
+        "tests",
+        "tools",
+    ),
+}
+
+
+def test_nothing_lies_at_the_top_but_what_is_known():
+    """What a command wrote on the way is not kept: a model, a report, curves."""
+    listed = subprocess.run(("git", "ls-files", "-z"), capture_output=True, cwd=ROOT, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("this is no checkout of git")
+    kept = {name.split("/")[0] for name in listed.stdout.split("\0") if name}
+    assert kept == TOP
