@@ -174,7 +174,7 @@ def _attributes(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, A
     for kind in type(x).__mro__:
         slots = vars(kind).get("__slots__", ())
         for k in (slots,) if isinstance(slots, str) else slots:
-            if hasattr(x, k) and not k.startswith("__"):
+            if not k.startswith("__") and hasattr(x, k):  # "__weakref__" may be another class's
                 yield f"{name}.{k}", getattr(x, k)
     yield "", type(x)
 

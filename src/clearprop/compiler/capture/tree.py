@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from types import MemberDescriptorType
 from typing import Any
 
 import numpy as np
@@ -123,22 +123,12 @@ def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
     """Return the same nesting with `f` applied to each array."""
     if is_array(x):
         return f(x)
-    if isinstance(x, tuple):
-        return _of_class(x, tuple.__new__(type(x), [mapped(y, f) for y in tuple.__iter__(x)]), f)
-    if isinstance(x, list):
-        inside = [mapped(y, f) for y in list.__iter__(x)]
-        if type(x) is list:
-            return inside
-        new = copy.copy(x)
-        list.__setitem__(new, slice(None), inside)
-        return _of_class(x, new, f)
+    if isinstance(x, (tuple, list)):
+        inside = [mapped(y, f) for y in plain_class(x).__iter__(x)]
+        return inside if type(x) is list else _of_class(x, inside, f)
     if isinstance(x, dict):
         entries = {k: mapped(y, f) for k, y in entries_of(x)}
-        if type(x) is dict:
-            return entries
-        same: dict[Any, Any] = copy.copy(x)
-        dict.update(same, entries)
-        return _of_class(x, same, f)
+        return entries if type(x) is dict else _of_class(x, entries, f)
     return x
 
 
@@ -147,15 +137,84 @@ def entries_of(x: dict[Any, Any]) -> Any:
     return OrderedDict.items(x) if isinstance(x, OrderedDict) else dict.items(x)
 
 
-def _of_class(x: Any, new: Any, f: Callable[[Any], Any]) -> Any:
-    """Give `new`, which holds what `x` holds, the attributes that `x` has beside its entries."""
-    for name, value in getattr(x, "__dict__", {}).items():
-        new.__dict__[name] = mapped(value, f)
+def _of_class(x: Any, inside: Any, f: Callable[[Any], Any]) -> Any:
+    """Return an object of the class of `x` that holds `inside` and has the attributes of `x`, by `f`.
+
+    Raises TypeError where such a class, written in C, holds arrays and none is made but by its own code.
+    """
+    beside = [(slot, name, mapped(value, f)) for slot, name, value in _beside(x)]
+    try:
+        return _made(x, inside, beside)
+    except (TypeError, AttributeError):
+        arrays: list[Any] = []
+        entries = [y for _, y in entries_of(x)] if isinstance(x, dict) else plain_class(x).__iter__(x)
+        _described([*entries, *(value for _, _, value in _beside(x))], arrays, {})
+        if not arrays:  # the time of day, a version: it is the same in each call of this plan
+            return x
+        called, kind = "a compiled step with a collection as an argument", type(x).__name__
+        got = f"{kind} with {len(arrays)} arrays, a class written in C"
+        raise TypeError(lesson(called, "one that can be made anew", got, hint="pass its arrays")) from None
+
+
+def _made(x: Any, inside: Any, beside: list[tuple[Any, str, Any]]) -> Any:
+    """Return a new object of the class of `x`, without a call of what the class says of itself.
+
+    Its methods may count, refuse, or want what nobody knows any more.
+    """
+    kind: Any = type(x)
+    base: Any = next(c for c in kind.__mro__ if not c.__flags__ & _WRITTEN_IN_PYTHON)
+    new = base.__new__(kind, inside) if isinstance(x, tuple) else base.__new__(kind)
+    if isinstance(x, list):
+        base.extend(new, inside)
+    for k, y in inside.items() if isinstance(x, dict) else ():
+        base.__setitem__(new, k, y)
+    if getattr(x, "__dict__", None) is x:
+        new.__dict__ = new  # its attributes are its entries
+    for slot, name, value in beside:
+        if slot is None:
+            new.__dict__[name] = value
+        else:
+            slot.__set__(new, value)
     return new
 
 
+_WRITTEN_IN_PYTHON = 1 << 9  # of a class: made by a `class` statement
+
+
+def _beside(x: Any) -> Iterator[tuple[Any, str, Any]]:
+    """Yield what an object has beside its entries: the slot or None, the name and the value of each."""
+    own = getattr(x, "__dict__", None)
+    for name, value in own.items() if own is not None and own is not x else ():
+        yield None, name, value
+    for kind in type(x).__mro__:
+        if kind is defaultdict or kind.__flags__ & _WRITTEN_IN_PYTHON:
+            for name, slot in vars(kind).items():
+                if isinstance(slot, MemberDescriptorType):
+                    try:
+                        yield slot, name, slot.__get__(x)
+                    except AttributeError:  # it has not been set
+                        continue
+
+
 def flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
-    """Return the key of a call, its arrays in order, and those of them that came as Tensors, by place."""
+    """Return the key of a call, its arrays in order, and those of them that came as Tensors, by place.
+
+    Raises TypeError for a collection that holds itself.
+    """
+    try:
+        return _flatten(args, kwargs)
+    except RecursionError:
+        raise _without_end() from None
+
+
+def _without_end() -> TypeError:
+    """What is said of a nesting that has no end, or is deeper than Python can follow."""
+    called = "a compiled step with nested lists, tuples or dicts as an argument"
+    wanted, got = "a nesting that ends", "a collection that holds itself, in an entry or an attribute"
+    return TypeError(lesson(called, wanted, got, hint="pass what the step reads of it"))
+
+
+def _flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
     parts: list[Any] = [mode.grad_enabled]
     arrays: list[Any] = []
     tensors: dict[int, Tensor] = {}
@@ -195,8 +254,9 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
 
 def _attributes(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Iterator[Any]:
     """Describe what an object of a class of one's own has beside its entries, in the order of `mapped`."""
-    for name, value in getattr(x, "__dict__", {}).items():
-        yield name, _described(value, arrays, tensors)
+    if type(x) not in (tuple, list, dict):
+        for _, name, value in _beside(x):
+            yield name, _described(value, arrays, tensors)
 
 
 def is_within(x: Tensor) -> bool:
@@ -242,5 +302,5 @@ def objects(x: Any) -> list[Any]:
         return []
     if isinstance(x, (tuple, list, dict)):
         inside = [y for _, y in entries_of(x)] if isinstance(x, dict) else plain_class(x).__iter__(x)
-        return [thing for y in (*inside, *getattr(x, "__dict__", {}).values()) for thing in objects(y)]
+        return [thing for y in (*inside, *(y for _, _, y in _beside(x))) for thing in objects(y)]
     return [x]
