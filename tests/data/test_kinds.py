@@ -5,6 +5,7 @@ import pytest
 
 from clearprop.data import read_table
 from clearprop.data.columns import Category, Text, encode, learn_columns
+from clearprop.data.dates import Form, counted_moments
 from clearprop.data.inspection import inspect
 from clearprop.data.kinds import guess
 from clearprop.data.readings import moments_of, numbers_only
@@ -306,6 +307,17 @@ def test_a_later_table_is_read_in_the_unit_that_was_learned(unit, per_second):
         {"x": [90_000_000.0 * per_second] * 3}
     )  # before 1973: as few digits as a larger unit has
     assert moments_of(old, "x", form)[0] == np.datetime64("1972-11-07T16:00:00")
+
+
+@pytest.mark.parametrize("form", ["seconds since 1970", "milliseconds since 1970", "years"])
+def test_one_number_that_is_no_moment_leaves_the_others_as_they_are(form):
+    usual = {"seconds since 1970": 1.7e9, "milliseconds since 1970": 1.7e12, "years": 2023.0}[form]
+    alone = counted_moments(np.full(3, usual), Form(form))
+    assert str(alone[0])[:4] == "2023"
+    for odd in (np.inf, -np.inf, 1e30, np.nan):
+        found = counted_moments(np.array([usual, odd, usual, usual]), Form(form))
+        np.testing.assert_array_equal(found[[0, 2, 3]], alone)
+        assert np.isnat(found[1])
 
 
 def test_yes_and_no_do_not_depend_on_capitals():

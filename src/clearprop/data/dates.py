@@ -257,17 +257,24 @@ def unit_of(values: Array) -> str:
 def counted_moments(values: Array, form: Form) -> Array:
     """Return numbers as the moments that they are in one of the `COUNTED` forms.
 
-    The unit is the form's, however small the numbers of a later table are. Numbers that no seconds reach are
-    of a smaller unit, as model files have it that were written before units had names.
+    The unit is the form's, however small the numbers of a later table are. A table most of whose numbers no
+    seconds reach is of a smaller unit, as model files have it that were written before units had names. What
+    no moment is, an infinity or a number past the year 290000, is NaT.
 
     >>> counted_moments(np.array([9e10]), Form("milliseconds since 1970")).astype("datetime64[D]")
     array(['1972-11-07'], dtype='datetime64[D]')
     """
     if form.name == "years":
         return of_years(values)
-    unit = _UNITS[unit_of(values) if form.name == next(iter(_UNITS)) else form.name][0]
-    micro = np.where(np.isnan(values), 0, values / unit * 1e6).astype(np.int64).astype("datetime64[us]")
-    return np.where(np.isnan(values), np.datetime64("NaT", "us"), micro)
+    known = values[np.isfinite(values)]
+    middle = np.median(np.abs(known)) if known.size else 0.0
+    unit = _UNITS[unit_of(np.array([middle])) if form.name == next(iter(_UNITS)) else form.name][0]
+    within = np.abs(values) < _LAST * unit
+    micro = np.where(within, values / unit * 1e6, 0).astype(np.int64).astype("datetime64[us]")
+    return np.where(within, micro, np.datetime64("NaT", "us"))
+
+
+_LAST = 9.2e12  # seconds from 1970 to what datetime64[us] holds at most
 
 
 def like_seconds(values: Array) -> bool:
@@ -309,6 +316,7 @@ def of_years(values: Array) -> Array:
     >>> of_years(np.array([1999.0, np.nan])).astype("datetime64[D]")
     array(['1999-01-01',        'NaT'], dtype='datetime64[D]')
     """
-    whole = np.where(np.isnan(values), 1970, values).astype(np.int64)
+    within = np.abs(values) < 290_000  # what datetime64[us] holds
+    whole = np.where(within, values, 1970).astype(np.int64)
     began = (whole - 1970).astype("datetime64[Y]").astype("datetime64[us]")
-    return np.where(np.isnan(values), np.datetime64("NaT", "us"), began)
+    return np.where(within, began, np.datetime64("NaT", "us"))
