@@ -44,7 +44,7 @@ h1, td.said { overflow-wrap: anywhere } h1 { font-size: 1.6rem; margin: 0 }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
 p.soft, td.soft, figcaption { color: var(--soft) } p { margin: .3rem 0 }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr));
-  gap: 1.5rem }
+  gap: 1.5rem } .whole { grid-column: 1 / -1 }
 .numbers { display: flex; flex-wrap: wrap; gap: .6rem } .numbers div { background: var(--fill);
   border-radius: .4rem;
   padding: .5rem .9rem } .numbers b { display: block; font-size: 1.35rem;

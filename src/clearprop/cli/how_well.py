@@ -20,6 +20,9 @@ from clearprop.train.table_model import TableModel
 MOST_POINTS = 600
 """So many rows at most are points of a picture."""
 
+MANY_CLASSES = 6
+"""From more on, the table of them takes the whole width of the page."""
+
 
 def figure(picture: str, caption: str) -> str:
     """Return a picture under its name, which is what it shows."""
@@ -112,9 +115,10 @@ def confusion(
     told = f"Always the commonest class would be right in {100 * usual:.1f} %."
     by_weight = "Rows are counted; every share weighs them. " if weights is not None else ""
     table = f'{_counted(counts, weighed, names)}<p class="soft">{by_weight}{told}</p>'
+    wide = ' class="whole"' if len(names) > MANY_CLASSES else ""
     rarer = rarer_of(about, names, true)
     precise = "" if rarer is None else _of_the_rarer(true, shares, chosen, names[rarer], rarer, weights)
-    return f'<div class="figures"><div>{table}</div>{figure(picture, caption)}{precise}</div>'
+    return f'<div class="figures"><div{wide}>{table}</div>{figure(picture, caption)}{precise}</div>'
 
 
 def _counted(counts: Any, weighed: Any, names: Sequence[str]) -> str:

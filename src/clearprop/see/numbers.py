@@ -51,6 +51,15 @@ def _rows(array: Any, digits: int) -> str:
     return f"[{', '.join(_rows(row, digits) for row in array)}]"
 
 
+def operand(shown: str) -> str:
+    """Return a written number as it stands beside a sign: a negative or complex one in brackets.
+
+    >>> operand("3"), operand("-3"), operand("0+3j")
+    ('3', '(-3)', '(0+3j)')
+    """
+    return f"({shown})" if shown.startswith("-") or shown.endswith("j") else shown
+
+
 def _number(value: Any, digits: int) -> str:
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))

@@ -274,13 +274,24 @@ def test_a_complex_gradient_is_multiplied_by_the_conjugate_and_says_so():
     y = np.real(x**2 * 3j)
     steps = [step for step in trace(y).steps if step.kind == "backward"]
 
-    assert f"0-3j {TIMES} conj(4+2j) = -6-12j" in steps[-1].sentence
-    assert f"1+0j {TIMES} conj(0+3j) = 0-3j" in str(trace(y))
+    assert f"(0-3j) {TIMES} conj(4+2j) = -6-12j" in steps[-1].sentence
+    assert f"(1+0j) {TIMES} conj(0+3j) = 0-3j" in str(trace(y))
     assert "conj" not in steps[0].sentence  # 1+0j is its own
 
     y.backward()
-    assert "(0-3j * conj(2*x))" in str(clearprop.explain(x))
+    assert "((0-3j) * conj(2*x))" in str(clearprop.explain(x))
     z = Tensor(3 + 1j, name="z", requires_grad=True)
     out = np.real(z * 2.0 * (1 + 1j))
     out.backward()
     assert "conj(2)" not in str(clearprop.explain(z))
+
+
+def test_complex_numbers_stand_in_brackets_beside_a_sign():
+    """x^2*0+3j would be another number."""
+    x = Tensor(2 + 1j, name="x", requires_grad=True)
+    story = trace(np.real(x**2 * 3j))
+
+    assert "(0+3j)*c" in str(story)
+    last = story.steps[-1]
+    assert last.fill(last.told.chain[0]) == "dc/dx = 2*x = 2*(2+1j) = 4+2j"
+    assert "x^2*(0+3j)" in story.to_html()

@@ -80,7 +80,13 @@ TRUTHS = frozenset(op for op, level in _LEVELS.items() if level == COMPARE) | {
 def level(term: Term) -> int:
     """Return how tightly a term binds."""
     if term.head == "number":
-        return SIGN if _negative(term.value) else ATOM
+        return (
+            SUM
+            if isinstance(term.value, (complex, np.complexfloating))
+            else SIGN
+            if _negative(term.value)
+            else ATOM
+        )
     if term.head == "name":
         return ATOM
     if term.head == "negative" and term.args[0].head in _LINEAR:

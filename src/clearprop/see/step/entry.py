@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.see.numbers import written
+from clearprop.see.numbers import operand, written
 from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.captions import ENGLISH
 from clearprop.tensor import Tensor
@@ -40,15 +40,10 @@ class Products:
     def text(self, name: str, many: str = ENGLISH["many products"]) -> str:
         """Return the entry written out, a product for each term and their sum; of many the first few."""
         terms = self.terms
-        products = [f"{_bracketed(a)} {_TIMES} {_bracketed(b)}" for a, b in terms[:_SHOWN]]
+        products = [f"{operand(written(a))} {_TIMES} {operand(written(b))}" for a, b in terms[:_SHOWN]]
         more = "" if len(terms) <= _SHOWN else f" + …, {many.format(n=f'{len(terms):,}')},"
         place = f"[{', '.join(map(str, self.place))}]"
         return f"{name}.grad{place}: {' + '.join(products) or '0'}{more} = {written(self.amount)}"
-
-
-def _bracketed(x: Any) -> str:
-    shown = written(x)
-    return f"({shown})" if shown.startswith("-") else shown
 
 
 def entry_of(arrow: Arrow, g: Any, amount: Any) -> Products | None:

@@ -47,13 +47,19 @@ class Contribution:
         return bool(abs(np.imag(ratio)) > 1e-9 * abs(ratio))  # rounding makes no number complex
 
     @property
+    def arriving(self) -> str:
+        """g as the first factor: one of two parts in brackets."""
+        shown = number_text(self.g)
+        return f"({shown})" if np.iscomplexobj(self.g) else shown
+
+    @property
     def product(self) -> str:
         """`10 * 3*b^2` for one number, `X^T @ g` for arrays."""
         if self.user is None:
             return ""
         if self.local is not None and np.ndim(self.g) == 0 and np.ndim(self.amount) == 0:
             factor = f"conj({self.local.text})" if self.mirrored else _factor(self.local)
-            return f"{number_text(self.g)} * {factor}"
+            return f"{self.arriving} * {factor}"
         return self.rule.text if self.rule is not None else f"the rule of {self.user.op.name}"  # type: ignore[union-attr]
 
 
@@ -163,9 +169,9 @@ def _latex_product(c: Contribution) -> str:
     if c.local is not None and np.ndim(c.g) == 0 and np.ndim(c.amount) == 0:
         local = c.local.latex
         if c.mirrored:
-            return rf"{number_text(c.g)} \cdot \overline{{{local}}}"
+            return rf"{c.arriving} \cdot \overline{{{local}}}"
         bracketed = rf"\left[{local}\right]" if c.local.head in TRUTHS else rf"\left({local}\right)"
-        return rf"{number_text(c.g)} \cdot {bracketed if _factor(c.local)[0] in '([' else local}"
+        return rf"{c.arriving} \cdot {bracketed if _factor(c.local)[0] in '([' else local}"
     return c.rule.latex if c.rule is not None else rf"\text{{{tex(c.product)}}}"
 
 

@@ -24,10 +24,12 @@ from clearprop.see.drawing.svg import svg
 from clearprop.see.numbers import differs, is_number, written
 from clearprop.see.page.page import KIT, button, tools, web, with_scripts
 from clearprop.see.page.story import Story, drawn
+from clearprop.see.step.arrow import is_mirrored
 from clearprop.see.step.given import following
 from clearprop.see.step.live import Fixed, Live, code_of, live_of
 from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
+from clearprop.see.step.sentences import TIMES
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -257,6 +259,8 @@ def _step(step: Step, live: Live | None = None) -> dict[str, Any]:
     }
     if step.input is None:
         return found
+    if is_mirrored(step.local):
+        found["product"] = f"{{(g)}} {TIMES} conj({{local}}) = {{amount}}"
     if live:
         found["live"] = live.sent[trace.algorithm, step.number]
     return found | {"input": trace.index[step.input], "i": step.i}

@@ -21,7 +21,7 @@ from clearprop.see.algebra.symbols import op_term
 from clearprop.see.drawing.boxes import title_of
 from clearprop.see.drawing.operations import called
 from clearprop.see.drawing.pictures import picture
-from clearprop.see.numbers import summary
+from clearprop.see.numbers import operand, summary
 from clearprop.see.step.arrow import is_mirrored
 from clearprop.see.step.captions import SLOT
 from clearprop.tensor import Tensor
@@ -52,7 +52,7 @@ def fill(template: str, slots: Mapping[str, str] | Callable[[str], str | None]) 
         shown = look(found[2])
         if shown is None:
             return found[0]
-        return f"({shown})" if found[1] and shown.startswith("-") else shown
+        return operand(shown) if found[1] else shown
 
     return SLOT.sub(slot, template)
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.boxes import title_of
-from clearprop.see.numbers import differs, written
+from clearprop.see.numbers import differs, operand, written
 from clearprop.see.step.arrow import is_mirrored
 from clearprop.see.step.steps import BACKWARD, Step, Trace
 from clearprop.tensor import Tensor
@@ -52,12 +52,6 @@ def _narrow(line: str, width: int) -> list[str]:
                 gap = ""
             lines[-1] += gap + word
     return lines
-
-
-def _signed(value: Any, digits: int) -> str:
-    """A number as an operand: a negative one in brackets."""
-    shown = written(value, digits)
-    return f"({shown})" if shown.startswith("-") else shown
 
 
 class _Writer:
@@ -141,8 +135,8 @@ class _Writer:
             return step.formula, f"{z}.grad {TIMES} d{z}/d{x}{summed}"
         local = self.show(step.local)
         formula = step.formula if step.formula.endswith(f"= {local}") else f"{step.formula} = {local}"
-        factor = f"conj({local})" if is_mirrored(step.local) else _signed(step.local, self.digits)
-        product = f"{_signed(step.g, self.digits)} {TIMES} {factor}"
+        factor = f"conj({local})" if is_mirrored(step.local) else operand(written(step.local, self.digits))
+        product = f"{operand(written(step.g, self.digits))} {TIMES} {factor}"
         return formula, f"{product} = {self.show(step.amount)}"
 
     def sum(self, step: Step) -> str:
@@ -151,7 +145,7 @@ class _Writer:
             return total
         if step.replaced:
             return self.say("text replaces", total=total, before=self.show(step.before))
-        return f"{self.show(step.before)} + {_signed(step.amount, self.digits)} = {total}"
+        return f"{self.show(step.before)} + {operand(written(step.amount, self.digits))} = {total}"
 
     # --- the end
     def gradients(self) -> list[str]:
@@ -182,7 +176,7 @@ class _Writer:
             return self.hooked(self.trace.grads[node], before)
         if not 1 < len(received) < 5 or any(np.size(step.amount) > 1 for step in received):
             return total
-        return " + ".join(_signed(step.amount, self.digits) for step in received) + f" = {total}"
+        return " + ".join(operand(written(step.amount, self.digits)) for step in received) + f" = {total}"
 
     def verdict(self, wrong: list[Tensor]) -> str:
         trace = self.trace

@@ -184,12 +184,11 @@ function productsOf(step) {
   made.run();
   const factors = made.outputs[0], terms = [];
   for (let k = 0; k < g.length; k++) if (g[k] !== 0 && factors[k] !== 0) terms.push([g[k], factors[k]]);
-  const bracketed = (x) => (text(x).startsWith("-") ? `(${text(x)})` : text(x));
   const most = placesOf.has(to) ? MOST_TERMS : 3;
-  const products = terms.slice(0, most).map(([a, b]) => `${bracketed(a)} \u00d7 ${bracketed(b)}`).join(" + ") || "0";
+  const products = terms.slice(0, most).map(([a, b]) => `${operand(a)} \u00d7 ${operand(b)}`).join(" + ") || "0";
   const more = terms.length > most ? ` + \u2026, ${say("many products", { n: terms.length.toLocaleString("en") })},` : "";
   const name = `${story.nodes[to].name}.grad${placeText(flat, to)}`;
-  const sum = before === null || !placesOf.has(to) ? "" : `; ${name} = ${lanes[shown].replaces ? "" : `${text(before[flat])} + `}${bracketed(sent[flat])} = ${text(total[flat])}`;
+  const sum = before === null || !placesOf.has(to) ? "" : `; ${name} = ${lanes[shown].replaces ? "" : `${text(before[flat])} + `}${operand(sent[flat])} = ${text(total[flat])}`;
   return `${name}: ${products}${more} = ${text(sent[flat])}${sum}`;
 }
 

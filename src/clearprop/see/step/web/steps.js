@@ -8,7 +8,7 @@ let timer = null;
 const say = (key, named = {}) => story.words[key].replace(/\{(\w+)\}/g, (slot, name) => named[name] ?? slot);
 let chosen = null; // the node whose gradient the ledger shows, where the reader picked one
 
-// --- numbers as text, as Python writes them: six digits --------------------------------------------------
+// --- numbers as text, as Python writes them: six digits ---
 const text = (x) => (typeof x === "number" ? general(x, 6) : x);
 
 function general(x, n) {
@@ -37,12 +37,15 @@ function fill(template, lane, step) {
     const own = step.numbers[slot];
     if (own === undefined && !/^[vs]\d+$/.test(slot)) return whole; // braces of a name
     const found = own !== undefined ? own : slot[0] === "v" ? story.nodes[n].value : lane.steps[n].numbers.amount;
-    const shown = text(found);
-    return bracket && shown.startsWith("-") ? `(${shown})` : shown;
+    return bracket ? operand(found) : text(found);
   });
 }
 
-// --- recomputing -----------------------------------------------------------------------------------------
+function operand(x) {
+  return text(x).replace(/^-.*|.*j$/, "($&)");
+}
+
+// --- recomputing ---
 function recompute() {
   version += 1;
   if (live) return recomputeArrays();
@@ -66,7 +69,7 @@ function recompute() {
   }
 }
 
-// --- showing ---------------------------------------------------------------------------------------------
+// --- showing ---
 function visible() {
   return shown === "topological" ? ["topological"] : [shown, "topological"];
 }
@@ -75,7 +78,7 @@ function length() {
   return Math.max(...visible().map((name) => lanes[name].steps.length));
 }
 
-// --- what each box and arrow shows -----------------------------------------------------------------------
+// --- what each box and arrow shows ---
 // The texts of a node after so many steps.
 function textsOf(name, n, at) {
   const lane = lanes[name], node = story.nodes[n], when = times[name].value.get(n);
@@ -331,7 +334,7 @@ function entry(lane, step, scalar) {
   const numbers = step.numbers;
   if (step.kind === "start") return [say("from start"), "", text(numbers.total)];
   const from = say("from", { z: story.nodes[step.node].name });
-  const product = numbers.local === undefined ? "" : fill("{(g)} \u00d7 {(local)} = {amount}", lane, step);
+  const product = numbers.local === undefined ? "" : fill(step.product || "{(g)} \u00d7 {(local)} = {amount}", lane, step);
   if (!scalar) return [from, fill(step.chain[0], lane, step)];
   const lost = lane.replaces && numbers.before !== undefined;
   const sum = lost ? say("replaces it", { before: text(numbers.before) }) : say("sum of", { total: text(numbers.total) });
@@ -345,7 +348,7 @@ function follow(name) {
   if (thing && stages[name].width) stages[name].follow(thing);
 }
 
-// --- what the reader does --------------------------------------------------------------------------------
+// --- what the reader does ---
 function go(to) { position = to; show(); }
 function move(by) { go(endOf(shownOf(position) + by)); }
 
@@ -424,7 +427,7 @@ element("reset")?.addEventListener("click", () => {
   recompute();
   show();
 });
-// --- the stages --------------------------------------------------------------------------------------------
+// --- the stages ---
 let address = null, entries = null;
 
 function setStage(name) {
