@@ -399,3 +399,14 @@ def test_labels_of_unsigned_integers():
     np.testing.assert_allclose(step(x, y), nn.functional.cross_entropy(x, y), rtol=1e-12)
     with pytest.raises(IndexError):
         step(x, y + np.uint8(1))
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i8", "u4"])
+def test_an_integer_over_zero_is_zero_as_numpy_has_it(dtype):
+    x, y = np.array([7, 0, 9, 9], dtype), np.array([0, 0, 2, 3], dtype)
+    step = clearprop.compile(lambda x, y: (x // y, x % y), executor="xla")
+    with np.errstate(divide="ignore"):
+        for _ in range(2):
+            for got, wanted in zip(step(x, y), (x // y, x % y), strict=True):
+                np.testing.assert_array_equal(got, wanted)
+                assert got.dtype == wanted.dtype

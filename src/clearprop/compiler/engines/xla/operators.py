@@ -227,13 +227,21 @@ def _windows(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return x
 
 
+def _floor_divided(x: Any, y: Any) -> Any:
+    """Return x // y; an integer over 0 is 0, as NumPy has it."""
+    if not jnp.issubdtype(jnp.result_type(x, y), jnp.integer):
+        return jnp.floor_divide(x, y)
+    return jnp.where(y == 0, 0, jnp.floor_divide(x, jnp.where(y == 0, 1, y)))
+
+
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "floor_divide": _floor_divided,
     "erf": jax.scipy.special.erf,
     "erfc": jax.scipy.special.erfc,
     "ndtr": lambda x: 0.5 * jax.scipy.special.erfc(-x * np.sqrt(x.dtype.type(0.5))),
     "gaussian": lambda x: jnp.exp(x * x * x.dtype.type(-0.5)),
 }
-"""Elementwise functions that jax.numpy lacks."""
+"""Elementwise functions that jax.numpy lacks or means otherwise."""
 
 
 def _special(name: str) -> Translate:
