@@ -134,10 +134,3 @@ def test_a_tuple_written_in_c_passes_where_it_holds_no_arrays():
         np.testing.assert_array_equal(step(time.gmtime(0), np.ones(2)), [1970.0, 1970.0])
     with pytest.raises(TypeError, match="written in C"):
         step(time.struct_time((np.ones(2), *range(8))), np.ones(2))
-
-
-def test_an_array_of_jaxs_passes_as_it_is():
-    jax = pytest.importorskip("jax")
-    step = clearprop.compile(lambda o, x: x * np.asarray(o), executor="numpy")
-    for value in (1.0, 2.0):
-        np.testing.assert_array_equal(step(jax.numpy.full(2, value), np.ones(2)), [value, value])

@@ -382,3 +382,10 @@ def test_an_index_out_of_bounds_assigns_nothing_without_donation_too():
 def test_options_of_devices_that_cannot_be_are_refused_at_once(options, error, told):
     with pytest.raises(error, match=told):
         clearprop.compile(lambda x: x, **{"executor": "xla"} | options)
+
+
+def test_an_array_of_jaxs_passes_as_it_is():
+    jax = pytest.importorskip("jax")
+    step = clearprop.compile(lambda o, x: x * np.asarray(o), executor="numpy")
+    for value in (1.0, 2.0):
+        np.testing.assert_array_equal(step(jax.numpy.full(2, value), np.ones(2)), [value, value])
