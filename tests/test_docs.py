@@ -1,11 +1,14 @@
 """The documents: every block of Python runs and prints what its comments say, and every page is reachable."""
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from clearprop.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 WRITTEN = {ROOT / "docs" / name for name in ("reference", "examples")}  # by the manual's build
@@ -39,6 +42,20 @@ def test_the_files_that_a_page_points_at_exist(page):
     targets = re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8"))
 
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+SHOWN = re.compile(r"^```\n\$ (clearprop .*)\n```\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TOLD = [(page, *shown) for page in PAGES for shown in SHOWN.findall(page.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize(("page", "line", "printed"), TOLD, ids=lambda told: str(told)[-40:])
+def test_a_command_prints_what_the_page_shows(page, line, printed, capsys):
+    assert main(shlex.split(line)[1:]) in (0, None)
+    assert capsys.readouterr().out == printed
+
+
+def test_the_readme_shows_what_a_command_prints():
+    assert ROOT / "README.md" in [page for page, *_ in TOLD]
 
 
 def test_every_page_is_reached_from_the_readme():

@@ -162,3 +162,21 @@ def _within(**variables):
     space = dict(variables)
     exec("import sys\nframe = sys._getframe()", space)
     return space["frame"]
+
+
+def test_an_array_that_nobody_named_is_called_what_its_op_calls_it_in_the_language():
+    """Arrays of an index are no arguments of their own: none of them is called `index` alone."""
+    x = Tensor(np.arange(6.0).reshape(3, 2))
+    cut = np.clip(x, np.array([1.0, 2.0]), np.array([3.0, 4.0]))
+
+    assert titles(draw(cut))[1:3] == ["low", "high"]
+    assert titles(draw(cut, language="de"))[1:3] == ["untere Grenze", "obere Grenze"]
+    assert titles(draw(x[np.array([2, 0]), np.array([1, 1])], language="de"))[1:3] == ["Daten", "Daten"]
+
+
+def test_a_rule_that_indexes_shows_its_places():
+    turned = clearprop.custom_rule(lambda x: x[::-1].copy(), lambda g, z, x: g[np.array([2, 1, 0])])
+    x = Tensor(np.array([1.0, 2.0, 3.0]))
+    z = turned(x)
+
+    assert "x.grad = z.grad[[2, 1, 0]]" in str(trace(z, grad=np.ones(3)))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.see.words import ARGUMENTS
 from clearprop.tensor import Tensor
 
 _PACKAGE = str(Path(__file__).parent.parent)
@@ -55,13 +56,16 @@ def find(
     return found
 
 
-def alike(order: Iterable[Tensor], found: dict[int, str], frame: FrameType | None) -> dict[int, str]:
+def alike(
+    order: Iterable[Tensor], found: dict[int, str], frame: FrameType | None, language: str = "en"
+) -> dict[int, str]:
     """Return names, by their id, for the plain arrays that the nodes of `order` were given.
 
     An op keeps its arrays in the dtype and shape that it computes with: the labels `y` may have become
     another array with the same entries. So an array that no name is known for goes by the variable with the
-    same entries, if there is exactly one, and else by what its op calls it: `mask`, `index`.
+    same entries, if there is exactly one, and else by what its op calls it, in a language: `mask`, `weight`.
     """
+    said = ARGUMENTS.get(language, {})
     arrays = {id(x): (x, node, i) for node in order for i, x in enumerate(node.inputs) if _is_array(x)}
     unknown = {key: value for key, value in arrays.items() if key not in found}
     variables = dict(_variables(frame)) if frame is not None and unknown else {}
@@ -69,7 +73,8 @@ def alike(order: Iterable[Tensor], found: dict[int, str], frame: FrameType | Non
     named = {}
     for key, (x, node, i) in unknown.items():
         same = [name for name, y in candidates.items() if _same_entries(x, y)]
-        name = same[0] if len(same) == 1 else _argument(node, i)
+        own = _argument(node, i)
+        name = same[0] if len(same) == 1 else said.get(own, own)
         if name:
             named[key] = name
     return named
@@ -94,8 +99,8 @@ def _argument(node: Tensor, i: int) -> str:
         parameters = list(inspect.signature(node.op.forward).parameters.values()) if node.op else []
     except (TypeError, ValueError):
         return ""
-    plain = i < len(parameters) and parameters[i].kind is not inspect.Parameter.VAR_POSITIONAL
-    return parameters[i].name if plain and len(parameters[i].name) > 2 else ""
+    plain = all(p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for p in parameters[: i + 1])
+    return parameters[i].name if plain and i < len(parameters) and len(parameters[i].name) > 2 else ""
 
 
 def callers_frame() -> FrameType | None:

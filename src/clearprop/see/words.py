@@ -99,6 +99,20 @@ DRAWING = {
 """For each language: all that a page of a drawing says."""
 
 
+ARGUMENTS = {
+    "de": {
+        "mask": "Maske",
+        "low": "untere Grenze",
+        "high": "obere Grenze",
+        "bins": "Klassengrenzen",
+        "places": "Stellen",
+        "weight": "Gewicht",
+        "state": "Zustand",
+    }
+}
+"""For each language but English: what an op calls an array that was given to it without a name."""
+
+
 class Worded(Protocol):
     """What has a word for each name of `VIEW`: a dict, or the captions of a language."""
 

@@ -133,13 +133,29 @@ def node_term(node: Tensor, terms: Mapping[Tensor, Term], names: Mapping[int, st
     if node.op is None:
         label = names.get(id(node)) or node.name
         return name(label) if label else constant(node._value, tidy)
-    args = tuple(terms[x] if isinstance(x, Tensor) else input_term(x, names, tidy) for x in node.inputs)
+    given = index_term if "index" in node.attrs else input_term
+    args = tuple(terms[x] if isinstance(x, Tensor) else given(x, names, tidy) for x in node.inputs)
     return op_term(node.op, args, node.attrs, node.values, node._value, tidy)
 
 
 def input_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
     """Return an input that is no Tensor: by the name of its variable, else by its value."""
     return name(names[id(x)]) if id(x) in names else constant(x, tidy)
+
+
+_WRITTEN = 6  # places of an index that are written out, in a row
+
+
+def index_term(x: Any, names: Mapping[int, str], tidy: bool) -> Term:
+    """Return an array that an index holds: by its name, its few places, or its shape; ones are no 1 here.
+
+    >>> index_term(np.array([2, 0, 1]), {}, True).text, index_term(np.ones(9, int), {}, True).text
+    ('[2, 0, 1]', 'array(9)')
+    """
+    few = np.ndim(x) == 1 and np.size(x) <= _WRITTEN and np.asarray(x).dtype.kind in "iu"
+    if few and id(x) not in names:
+        return Term("list", tuple(number(entry) for entry in np.asarray(x)))
+    return input_term(x, names, tidy=False)
 
 
 def op_term(op: Op, args: tuple[Term, ...], attrs: dict[str, Any], xs: Any, z: Any, tidy: bool) -> Term:

@@ -208,7 +208,7 @@ def draw(
     if model is None and len(order) > COMFORTABLE:
         model = model_of(order, frame)
     found = find(names, model, frame)
-    found |= alike(order, found, frame)
+    found |= alike(order, found, frame, language)
     prefix = model_name(model, frame) if model is not None else ""
     del frame
     folded = folds(order, model, depth, expand, prefix) if model is not None else ()

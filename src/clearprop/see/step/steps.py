@@ -366,7 +366,8 @@ def trace(
     told = captions_of(language, captions)
     frame = callers_frame()
     known = find(names, model, frame)
-    made = _traced(output, grad, algorithm, known | alike(topological_order(output), known, frame))
+    known |= alike(topological_order(output), known, frame, language)
+    made = _traced(output, grad, algorithm, known)
     if model is None and len(made.order) > COMFORTABLE:
         model = model_of(made.order, frame)
     beyond = [n for n in told.steps if not 1 <= n <= len(made)]

@@ -4,7 +4,7 @@ const kept = live.arrays.map((given) => given.slice()); // the leaves as Python 
 const leafOf = new Map(data.live.leaves.map((n, k) => [n, k])); // of a node: the number of its array
 const arrayOf = []; // of each node: its value
 
-// --- numbers as text, as Python writes them -------------------------------------------------------------------
+// --- numbers as text, as Python writes them ---
 // A shape as Python writes it, with the comma of a single axis.
 const shapeText = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
 
@@ -42,7 +42,7 @@ const inCells = (shape) => {
 };
 const caption = (what, array, n) => (inCells(shapes[n]) ? what : `${what} ${summary(array, story.live.kinds[n])}`);
 
-// --- pictures -------------------------------------------------------------------------------------------------
+// --- pictures ---
 // Means of blocks, so that no more than these rows and columns are left.
 function shrunk(array, rows, columns, mostRows, mostColumns) {
   const blocks = (n, most) => Array.from({ length: Math.min(n, most) }, (_, i) => (n > most ? [Math.floor((i * n) / most), Math.floor(((i + 1) * n) / most)] : [i, i + 1]));
@@ -76,7 +76,7 @@ function pictureOf(array, n, old) {
   return { ...same, c: letters(shrunk(array, array.length / wide, wide, 11, 20).flat()).join("") };
 }
 
-// --- computing ------------------------------------------------------------------------------------------------
+// --- computing ---
 // Runs the program; throws where a number cannot be computed, and then nothing has changed.
 function runProgram() {
   const { program } = live;
@@ -156,7 +156,7 @@ function repaint(name, lane) {
   for (const thing of tree.things) thing.value = null; // to be written again
 }
 
-// --- one entry ------------------------------------------------------------------------------------------------
+// --- one entry ---
 const placesOf = new Map(); // of a node: the entry that the reader chose, by its number
 const MOST_TERMS = 12; // of a chosen entry that are written out
 
@@ -192,7 +192,7 @@ function productsOf(step) {
   return `${name}: ${products}${more} = ${text(sent[flat])}${sum}`;
 }
 
-// --- the beginning --------------------------------------------------------------------------------------------
+// --- the beginning ---
 // Computes everything once and holds it against what Python found; null, and said, where they differ.
 function begun() {
   const size = (array) => array.reduce((sum, x) => sum + Math.abs(Number(x)), 0);
