@@ -27,8 +27,8 @@ ORDER = {
     "compiler": "program plan engines capture proof explain step __init__",
     "compiler/engines": "js plain numpy llvm xla executors __init__",
     "compiler/engines/js": "kinds loops symbols entries writers script __init__",
-    "compiler/engines/llvm": "language loops products plan doorstep turns executor light freestanding "
-    "__init__",
+    "compiler/engines/llvm": "language loops products plan doorstep turns writing executor light "
+    "freestanding __init__",
 }
 # What does not look at what, though it stands above it.
 APART = {

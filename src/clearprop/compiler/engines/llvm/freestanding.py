@@ -20,6 +20,7 @@ import numpy as np
 from clearprop.compiler.engines.llvm.executor import Native
 from clearprop.compiler.engines.llvm.language.engine import of_another, optimized
 from clearprop.compiler.engines.llvm.plan.places import ARENA, TROUBLE
+from clearprop.compiler.engines.llvm.writing import StepText
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.ir import Program, Value
 from clearprop.compiler.program.layout import layout, whole
@@ -56,13 +57,13 @@ _CLEARED = re.compile(r"call void @llvm\.memset\.p0\.i64\(ptr (.*), i8 0, i64 (\
 _STACK = re.compile(r"^  (%[\w.]+) = alloca \[(\d+) x i8\], align 64$", re.MULTILINE)
 
 
-class Freestanding(Native):
-    """A program's text for one thread, and the arrays that it names."""
+class AloneText(StepText):
+    """The text of a program for one thread, without calls of NumPy."""
 
     several = False
 
-    def _write(self) -> None:
-        self.segments, self.stops, self.tables = [], [], None
+    def write(self) -> None:
+        """Write the one native part."""
         self._write_chains()
         if self.stops:
             raise Unlowered(", ".join(sorted({_said(group.values[0]) for group in self.stops})))
@@ -74,6 +75,12 @@ class Freestanding(Native):
             goal, source = (self.places.pointer(function, x) for x in (old, layout(v).base))
             function.line(_copy(goal, source, v.nbytes).strip())
         return ["call void @copies(ptr %data)"] * bool(self.places.copies)
+
+
+class Freestanding(Native):
+    """A program's text for one thread, and the arrays that it names."""
+
+    written = AloneText
 
     def _compile(self, varying: tuple[int, int] | None) -> None:
         self.text = ""
@@ -212,7 +219,7 @@ class _Text:
             kind = "global" if v.data.key in changed else "internal constant"
             array = np.ascontiguousarray(np.reshape(held, v.shape), v.dtype)
             lines.append(f"@{name} = {kind} {self._bytes(array)}, align 64")
-        code = _STACK.sub(self._off_the_stack, "\n".join([str(native.module), *native.segments]))
+        code = _STACK.sub(self._off_the_stack, "\n".join([str(native.step.module), *native.step.segments]))
         lines += [self._array(name, size) for name, size in self.buffers.items()]
         code = _OPEN.sub("define internal ", code)  # another object in the program has parts of these names
         text = "\n".join([*lines, code, self._entry()])

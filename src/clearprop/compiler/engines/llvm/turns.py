@@ -67,7 +67,7 @@ def bounds_alone(native: Any, carried: int) -> list[int]:
     change, the carry among that.
     """
     each = native.sequence[[isinstance(item, Beginning) for item in native.sequence].index(True) + 1 :]
-    if native.tables is not None or len(each) != 1 or not each[0].shared or len(each[0].chains) != 1:
+    if native.step.tables is not None or len(each) != 1 or not each[0].shared or len(each[0].chains) != 1:
         return []
     pieces = each[0].chains[0].pieces
     changed = {*native.program.arguments[:carried], *(x for piece in pieces for x in piece.writes)}
@@ -84,7 +84,7 @@ def write_turns(native: Any, bounds: list[int]) -> None:
     """
     chains = sum(len(item.chains) for item in native.sequence if isinstance(item, Region))
     turn = f"call void @chain{chains - 1}(ptr %data, i64 %low, i64 %high, i64 %part)"
-    f = native.module.function("part", "ptr %given, i64 %part")
+    f = native.step.module.function("part", "ptr %given, i64 %part")
     f.line(f"%control = load ptr, ptr {f.at('%given', CONTROL, INDEX)}")
     stride, count, many, last = (f.load(f.at("%given", k, INDEX), INDEX) for k in (STRIDE, COUNT, MANY, LAST))
     tables, moves, ends, cuts = (pointer(f, "%given", k) for k in (TABLES, MOVES, ENDS, CUTS))
@@ -101,7 +101,7 @@ def write_turns(native: Any, bounds: list[int]) -> None:
             slot, step, flip = (f.load(f.at(moves, i * MOVE + k, INDEX), INDEX) for k in range(MOVE))
             place = f.at("%data", slot, INDEX)
             f.store((f.load(place, INDEX) + step) ^ flip, place)
-    f = native.module.function(TURNS, "ptr %given, ptr %control", linkage="")
+    f = native.step.module.function(TURNS, "ptr %given, ptr %control", linkage="")
     parts = len(bounds) - 1
     shared = f"call void @share(ptr %control, ptr @part, ptr %given, i64 {parts}, i1 false)"
     f.line(shared if bounds else "call void @part(ptr %given, i64 0)")
