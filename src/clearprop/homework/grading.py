@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.cause import Evidence, likely_cause
 from clearprop.check.numeric import estimate
 from clearprop.errors import InputError, lesson
 from clearprop.homework.grades import CRITERIA, NodeReport
+from clearprop.homework.hints import Hints
 from clearprop.homework.operations import Inputs, Operation
 from clearprop.homework.student import Student
 
@@ -88,6 +88,7 @@ class _Exam:
     def __init__(self, report: NodeReport, student: Student, operation: Operation, arrays: Any) -> None:
         self.report, self.student, self.operation, self.arrays = report, student, operation, arrays
         self.label = operation.label
+        self.hints = Hints(operation.label)
         self.start: Any = None  # the output's own gradient after the latest backward pass
 
     def sit(self) -> None:
@@ -96,7 +97,7 @@ class _Exam:
         if not all(self._value(at) for at in points):
             return
         for at in points:
-            self._grade("local derivative", self._alone, at, self._derivative_hint)
+            self._grade("local derivative", self._alone, at, self.hints.derivative)
         if self.report["local derivative"].passed:
             for at in points:
                 self._chain_rule(at)
@@ -128,16 +129,14 @@ class _Exam:
                 got = self.student.value(self._alone(*map(self.student.leaf, at)))
             right = self.operation.reference(*at)
             passed = np.shape(got) == np.shape(right) and bool(np.allclose(got, right, rtol=1e-9))
-            hint = f"{self.label}: the value is not what {self._reference_name()} gives at {_numbers(at)}."
+            name = getattr(self.operation.reference, "__name__", self.label)
+            hint = f"{self.label}: the value is not what {name} gives at {_numbers(at)}."
         except Exception as error:
             passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
             if isinstance(error, (TypeError, AttributeError)):
                 hint += f" If nodes are made in another way: {self.student.adapter()}"
         self._mark("value", passed, hint)
         return passed
-
-    def _reference_name(self) -> str:
-        return str(getattr(self.operation.reference, "__name__", self.label))
 
     def _mark(self, criterion: str, passed: bool, hint: str) -> None:
         grade = self.report[criterion]
@@ -148,11 +147,11 @@ class _Exam:
         """What arrives from above: through the operation itself, through a product, and handed in."""
         if self.operation.composes and _finite(self.operation, at):
             others = [1.37 * x for x in at[1:]]  # other numbers: max(max(a, b), b) would be a tie
-            self._grade("chain rule", self._nested, [*at, *others], self._chain_hint)
+            self._grade("chain rule", self._nested, [*at, *others], self.hints.chain)
         if self._known("a * b") is not None and not np.shape(at[0]):
-            self._grade("chain rule", self._scaled, at, self._chain_hint)
+            self._grade("chain rule", self._scaled, at, self.hints.chain)
         elif self.student.local is not None:
-            self._grade("chain rule", self._alone, at, self._chain_hint, handed=True)
+            self._grade("chain rule", self._alone, at, self.hints.chain, handed=True)
 
     def _grade(
         self,
@@ -181,7 +180,7 @@ class _Exam:
         for k, (g, r, x) in enumerate(zip(found, right, at, strict=True)):
             fits = g is not None and np.shape(g) == np.shape(x)
             if not fits or not (shape_only or np.allclose(g, r, rtol=1e-6, atol=1e-9)):
-                self._mark(criterion, False, self._start_hint() or hint(k, g, r, x))
+                self._mark(criterion, False, self.hints.start(self.start) or hint(k, g, r, x))
                 return
         self._mark(criterion, True, "")
 
@@ -221,7 +220,7 @@ class _Exam:
         except Exception as error:
             self._mark("accumulation", False, f"{self.label}: {type(error).__name__}: {error}.")
             return
-        if not self._start_hint() and both is not None and all(g is not None for g in apart):
+        if not self.hints.start(self.start) and both is not None and all(g is not None for g in apart):
             hint = f"{self.label}: with the same node as both inputs one contribution is lost. Set, or add?"
             self._mark("accumulation", bool(np.allclose(both, apart[0] + apart[1])), hint)
 
@@ -268,7 +267,7 @@ class _Exam:
             u = self._alone(a, b)
             return self._alone(self._alone(u, u), u)
 
-        self._grade("order", graph, at, self._order_hint)
+        self._grade("order", graph, at, self.hints.order)
         if self.report["order"].passed and not self.report["order"].hint:
             self._meddling(at)
 
@@ -291,8 +290,8 @@ class _Exam:
         tried = self.arrays is not False
         no_arrays, one_number = self._for_numbers(shapes[0]) if shapes and self.arrays is None else ("", "")
         for criterion, cases, reason, hint in (
-            ("shape", shapes, no_arrays, self._shape_hint),
-            ("broadcasting", broadcasts, no_arrays or one_number, self._broadcast_hint),
+            ("shape", shapes, no_arrays, self.hints.shape),
+            ("broadcasting", broadcasts, no_arrays or one_number, self.hints.broadcast),
         ):
             grade = self.report[criterion]
             if reason and cases and grade.passed is None:
@@ -320,53 +319,6 @@ class _Exam:
             except Exception as error:
                 return f"backward() of an array raises {type(error).__name__}", ""
             return "" if np.shape(student.grad(output)) else "backward() starts with one number", ""
-
-    # --- hints: where to look, not what to write
-    def _start_hint(self) -> str:
-        if self.start is not None and np.any(self.start):
-            return ""
-        return (
-            f"{self.label}: after backward() the grad of the output itself is {self.start}. "
-            "By how much does the output move when it moves by 1?"
-        )
-
-    def _derivative_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        if g is None:
-            return f"{self.label}: input {k + 1} has no gradient after backward(). Who should give it one?"
-        cause = likely_cause(Evidence(np.asarray(g, float), np.asarray(r), np.asarray(x)))
-        which = f" Probably: {cause}." if cause.startswith(("wrong", "off")) else ""
-        return (
-            f"{self.label}: nudge input {k + 1} by 0.001 and look how far the value moves: "
-            f"the gradient says something else.{which}"
-        )
-
-    def _chain_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        if g is None or not np.any(g):
-            return (
-                f"{self.label}: right on its own, but inside another nothing reaches its input. Who calls it?"
-            )
-        return (
-            f"{self.label}: right on its own, wrong inside another. What arrives from above is its own grad."
-        )
-
-    def _shape_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        if np.shape(g) != np.shape(x):
-            return (
-                f"{self.label}: input {k + 1} has shape {np.shape(x)}, its gradient {np.shape(g)}. "
-                "A gradient has the shape of its value, from the output on."
-            )
-        return f"{self.label}: the gradient of an array is wrong though that of a number is right."
-
-    def _broadcast_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        if np.size(g) < np.size(x):  # it was not this input that was repeated
-            return self._shape_hint(k, g, r, x)
-        return (
-            f"{self.label}: an input of shape {np.shape(x)} was repeated to fit the other, and received "
-            f"{np.shape(g)}. An entry used many times: what does it get from each use?"
-        )
-
-    def _order_hint(self, k: int, g: Any, r: Any, x: Any) -> str:
-        return "A node used twice was passed on before everything had arrived: in which order?"
 
 
 def _finite(operation: Operation, at: Inputs) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from clearprop.errors import InputError, lesson
-from clearprop.homework.student import PASSES
+from clearprop.homework.passes import PASSES
 
 
 def module_of(path: str | Path, name: str = "homework") -> ModuleType:

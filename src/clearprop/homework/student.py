@@ -7,22 +7,16 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from clearprop.errors import InputError, lesson
 from clearprop.homework.operations import Operation, by_function, by_name, by_operators
+from clearprop.homework.passes import TAPE, Passes, call_with, ones
 
 VALUES = ("value", "data", "val", "output", "out", "result", "v")
 GRADIENTS = ("grad", "gradient", "derivative", "adjoint", "g")
-PASSES = (  # what people call the method that passes a gradient on, of one node or of a whole graph
-    "backward", "_backward", "compute_grad", "compute_grads", "compute_gradient", "compute_gradients",
-    "backward_pass", "run_backward", "backprop", "backpropagate", "back_propagate", "propagate",
-    "propagate_grad", "pass_gradient", "send_gradient", "accumulate_grad", "calc_grad", "update_grad",
-)  # fmt: skip
-_TAPE = re.compile(r"topo|order|tape|nodes|graph|trace|record|history|list|registry", re.I)
 _NAME = re.compile(r"^_?(name|label|id|op|symbol)$", re.I)
 _LEAF = re.compile(r"input|leaf|variable|const|param|value|scalar|number|placeholder", re.I)
 
@@ -58,7 +52,8 @@ class Student:
         self.driver: Callable[[Any], None] | None = backward
         self.local: str | None = None
         if self.can:
-            self._find_passes()
+            self.local, driver = Passes(self).found()
+            self.driver = self.driver or driver
 
     # --- making nodes ---------------------------------------------------------------------------------------
     def leaf(self, value: Any) -> Any:
@@ -85,9 +80,9 @@ class Student:
         except (TypeError, ValueError):
             return kind(*given)
         plain = [p for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-        takes = [p for p in plain if not _TAPE.search(p.name) and not _NAME.search(p.name)]
+        takes = [p for p in plain if not TAPE.search(p.name) and not _NAME.search(p.name)]
         extra: dict[str, Any] = {
-            p.name: self.tape for p in plain if _TAPE.search(p.name) and not _wants_inputs(p, plain)
+            p.name: self.tape for p in plain if TAPE.search(p.name) and not _wants_inputs(p, plain)
         }
         extra |= {p.name: "x" for p in plain if _NAME.search(p.name) and p.default is p.empty}
         if not extra:
@@ -151,7 +146,7 @@ class Student:
             plain = inspect.signature(self.node).parameters.values()
         except (TypeError, ValueError):
             return by_name(label, make, 2)
-        return by_name(label, make, sum(not _TAPE.search(p.name) and not _NAME.search(p.name) for p in plain))
+        return by_name(label, make, sum(not TAPE.search(p.name) and not _NAME.search(p.name) for p in plain))
 
     def _takes(self, operation: Operation) -> bool:
         try:
@@ -190,89 +185,16 @@ class Student:
         if self.driver is not None:
             self.driver(output)
             return
-        self.set_grad(output, _ones(self.value(output)))
+        self.set_grad(output, ones(self.value(output)))
         for node in reversed(self.made):
             self.pass_on(node)
 
     def pass_on(self, node: Any) -> None:
         """Have one node give its inputs what they get of its gradient."""
-        _call(getattr(node, self.local or "", lambda: None), self.grad(node))
+        call_with(getattr(node, self.local or "", lambda: None), self.grad(node))
 
-    def _find_passes(self) -> None:
-        """Tell the method that runs a whole backward pass from the one that does a single node's share.
-
-        Which name means which differs from course to course, so they are tried: a driver calls the others,
-        or reaches the inputs of inputs.
-        """
-        with self.fresh():
-            try:
-                node = self.can[0].act(*map(self._leaf, self.can[0].points[0]))
-            except Exception:
-                node = self.node
-        names = [n for n in PASSES if callable(getattr(node, n, None))]
-        called = {n: self._tried(n, names) for n in names}
-        drivers = sorted((n for n in names if called[n]), key=lambda n: -len(called[n]))
-        locals_ = [n for n in names if n not in drivers] or ([] if drivers else names)
-        self.local = locals_[0] if locals_ else None
-        if self.driver is None and drivers:
-            self.driver = lambda output: _call(getattr(output, drivers[0]), _ones(self.value(output)))
-        if self.driver is None and self.local is not None:
-            self.driver = self._driving_function()
-
-    def _tried(self, name: str, names: list[str]) -> set[str]:
-        """Call one method on the output of a small graph; return what other passes that set off."""
-        found: set[str] = set()
-        with self.fresh():
-            try:
-                first, deep = self._small_graph()
-                deep_before = [self.grad(x) for x in deep]
-                self.set_grad(first, _ones(self.value(first)))
-            except Exception:
-                return found
-            method = getattr(first, name, None)
-
-            def watch(frame: Any, event: str, argument: Any) -> None:
-                if event == "call" and frame.f_code.co_name in names and frame.f_code.co_name != name:
-                    found.add(frame.f_code.co_name)
-
-            before = sys.getprofile()
-            sys.setprofile(watch)
-            try:
-                _call(method, _ones(self.value(first)))
-            except Exception:
-                pass
-            finally:
-                sys.setprofile(before)
-            for x, old in zip(deep, deep_before, strict=True):
-                now = self.grad(x)
-                if now is not old and (old is None or np.any(np.asarray(now) != np.asarray(old))):
-                    found.add("inputs of inputs")
-        return found
-
-    def _small_graph(self) -> tuple[Any, list[Any]]:
-        """Two operations in a row where that is possible: the output, and the first one's inputs."""
-        operation = next((o for o in self.can if o.composes), self.can[0])
-        leaves = [self.leaf(x) for x in operation.points[0]]
-        node = self.act(operation, *leaves)
-        if not operation.composes:
-            return node, []
-        others = [self.leaf(x) for x in operation.points[0][1:]]
-        return self.act(operation, node, *others), leaves
-
-    def _driving_function(self) -> Callable[[Any], None] | None:
-        """A function of their module that runs the whole pass, such as `compute_grad(topo_order)`."""
-        module = getattr(sys.modules.get(self.node.__module__), "__dict__", {})  # not that of a bare exec
-        for f in module.values():
-            if not isinstance(f, FunctionType) or f.__module__ != self.node.__module__:
-                continue
-            wanted = [p for p in inspect.signature(f).parameters.values() if p.default is p.empty]
-            if f.__name__ in PASSES and 1 <= len(wanted) <= 2:
-                return lambda output, f=f, wanted=wanted: f(  # type: ignore[misc]
-                    *(self._nodes() if _TAPE.search(p.name) else output for p in wanted)
-                )
-        return None
-
-    def _nodes(self) -> list[Any]:
+    def nodes(self) -> list[Any]:
+        """Return the nodes of the present graph, as the class keeps them where it does."""
         return self.tape or next((lists for lists in self._shared_lists() if lists), self.made)
 
     # --- between graphs -------------------------------------------------------------------------------------
@@ -308,7 +230,7 @@ class Student:
             wanted = list(inspect.signature(self.node).parameters)
         except (TypeError, ValueError):
             wanted = ["a", "b"]
-        inputs = ", ".join(n for n in wanted if not _TAPE.search(n) and not _NAME.search(n))
+        inputs = ", ".join(n for n in wanted if not TAPE.search(n) and not _NAME.search(n))
         return (
             f"check_node({label}, np.multiply, leaf=lambda value: Input(value), "
             f"make=lambda {inputs}: {label}({', '.join(wanted)}), backward=lambda output: output.backward())"
@@ -322,16 +244,3 @@ def _wants_inputs(parameter: Any, plain: list[Any]) -> bool:
 
 def _present(node: Any, names: tuple[str, ...]) -> str | None:
     return next((n for n in names if hasattr(node, n) and not callable(getattr(node, n))), None)
-
-
-def _call(method: Any, grad: Any) -> None:
-    """Call a method that takes nothing, or the gradient that arrives."""
-    try:
-        wanted = [p for p in inspect.signature(method).parameters.values() if p.default is p.empty]
-    except (TypeError, ValueError):
-        wanted = []
-    method(*[grad for p in wanted if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)])
-
-
-def _ones(value: Any) -> Any:
-    return np.ones_like(np.asarray(value, float)) if np.shape(value) else 1.0
