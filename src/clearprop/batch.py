@@ -137,6 +137,9 @@ class Level:
 
     def takes(self, leaf: Tensor, new: Any) -> bool:
         """Give a leaf that is one for each example its new values, one for each, outside of the `vmap`."""
+        own = leaf.level if isinstance(leaf, BatchTensor) else None
+        if isinstance(new, BatchTensor) and (own is None or own in new.level.batches[:-1]):
+            raise _one_for_all(leaf, new)
         if not isinstance(leaf, BatchTensor):
             return False
         if not isinstance(leaf.content, Tensor):
@@ -193,6 +196,13 @@ class Level:
         wanted, got = "does not know whether examples share their random numbers", op.name
         hint = "vmap(f, randomness='different') for numbers of each example's own, or 'same'"
         raise ValueError(lesson("vmap(f)", wanted, got, at_line(), hint))
+
+
+def _one_for_all(leaf: Tensor, new: BatchTensor) -> Exception:
+    wanted = "wants one value for all examples of a vmap, as t is the same for all"
+    got = f"a value for each of {new.content.shape[0]}, for {leaf.name or 't'} of shape {leaf.shape}"
+    hint = "module.eval() for the statistics of batch norm; nn.functional_call with a state for each example"
+    return TypeError(lesson("assign(t, new)", wanted, got, at_line(), hint))
 
 
 def run(op: Op, inputs: Sequence[Any], **attrs: Any) -> Any:

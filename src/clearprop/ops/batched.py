@@ -14,7 +14,7 @@ import numpy as np
 
 from clearprop.batch import along_axis, by_entries, one_by_one, repeated, run, stacked
 from clearprop.errors import at_line, lesson
-from clearprop.ops.index import ARRAY, at_indexes, filled
+from clearprop.ops.index import ARRAY, at_indexes
 from clearprop.registry import ops
 
 Rule = Callable[..., Any]
@@ -261,8 +261,8 @@ def _getitem(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) 
         return np.moveaxis(run(op, [np.moveaxis(x, 0, -1), *arrays], index=(*index, *every)), -1, 0)
     arrays, deepest = _aligned(size, arrays, mapped[1:])
     if not mapped[0]:
-        return np.moveaxis(x[filled(index, arrays)], places.before, 0)
-    z = x[(_own(size, deepest), *filled(index, arrays))]
+        return np.moveaxis(run(op, [x, *arrays], index=index), places.before, 0)
+    z = run(op, [x, _own(size, deepest), *arrays], index=(ARRAY, *index))
     return _turned(z, deepest, places)
 
 

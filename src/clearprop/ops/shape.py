@@ -243,6 +243,17 @@ def constant(x: Any) -> Any:
     return x._value if isinstance(x, Tensor) else np.asarray(x)
 
 
+def entries(x: Any) -> Any:
+    """Return the numbers of an array or a Tensor, of an example among many those of all: for checks of range.
+
+    >>> entries(Tensor([1.0, 2.0])).max()
+    np.float64(2.0)
+    """
+    while isinstance(x, BatchTensor):
+        x = x.content
+    return constant(x)
+
+
 def known(*xs: Any) -> bool:
     """Return whether there are values to look at: not in a recorded step, nor of an example among many."""
     return mode.recorder is None and not any(isinstance(x, BatchTensor) for x in xs)

@@ -10,7 +10,7 @@ from clearprop.errors import lesson
 from clearprop.nn.functional.layer import arrayed, checked_reduction, linear, recording
 from clearprop.op import describe
 from clearprop.ops.packed import BLOCK
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import blank, entries
 from clearprop.registry import ops
 
 
@@ -103,8 +103,8 @@ def _by_blocks(
     x: Any, matrix: Any, y: Any, bias: Any, weight: Any, ignore: int, reduction: str, smoothing: float
 ) -> Any:
     """Return the loss of a last layer by an op that has no logits; all else about them is linear in x."""
-    plain = [None if t is None else constant(t) for t in (matrix, bias)]
-    linear(constant(x)[:0], *plain)  # complains about sizes that do not fit
+    plain = [None if t is None else blank(t) for t in (matrix, bias)]
+    linear(blank(x)[:0], *plain)  # complains about sizes that do not fit
     count = matrix.shape[0]
     logits = np.broadcast_to(np.zeros((), x.dtype), (x.shape[0], count))  # what the checks look at: no memory
     weight = _checked_weight("linear_cross_entropy", weight, logits, 1)
@@ -224,7 +224,7 @@ def _checked(called: str, x: Any, y: Any, axis: int, ignore_index: int | None) -
     """Complain about labels that do not fit; tell whether some are, or may be, ignored."""
     called = f"{called}(x, y)"
     _one_a_row(called, x, y, axis)
-    labels, count = constant(y), x.shape[axis]
+    labels, count = entries(y), x.shape[axis]
     if labels.size and not (labels.min() >= 0 and labels.max() < count):
         wrong = labels[((labels < 0) | (labels >= count)) & (labels != ignore_index)]
         if wrong.size:

@@ -10,7 +10,7 @@ from clearprop.errors import lesson
 from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, checked_reduction, recording
 from clearprop.op import describe
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.registry import ops
 
 NEVER = -np.inf  # the logarithm of no chance
@@ -69,28 +69,29 @@ def _padded(targets: Any, lengths: Any, x: Any, blank: int) -> Any:
     """Return the labels as (n, longest), from rows or from one vector of all."""
     n, classes = x.shape[1:]
     if len(targets.shape) == 1:
-        longest = targets.size if recording() else int(np.max(constant(lengths), initial=0))
+        longest = targets.size if recording() else int(np.max(entries(lengths), initial=0))
         starts = np.cumsum(lengths) - lengths
         places = np.minimum(starts[:, None] + np.arange(longest), max(targets.size - 1, 0))
-        targets = targets[places] if targets.size else np.zeros((n, 0), targets.dtype)
+        targets = ops["getitem"](targets, places) if targets.size else np.zeros((n, 0), targets.dtype)
     if len(targets.shape) != 2 or targets.shape[0] != n or targets.dtype.kind not in "iu":
         wanted = f"wants integer labels ({n}, longest), or one vector of all"
         raise ValueError(lesson("ctc_loss(targets)", wanted, describe(targets)))
     if targets.shape[1] == 0:
         return np.full((n, 1), blank)  # nothing to be said, but the recursion wants a place for it
     used = np.arange(targets.shape[1]) < lengths[:, None]
-    known = constant(targets)[constant(used)]
-    if not 0 <= blank < classes or np.any((known < 0) | (known >= classes) | (known == blank)):
+    wrong = used & ((targets < 0) | (targets >= classes) | (targets == blank))
+    if not 0 <= blank < classes or np.any(entries(wrong)):
         wanted = f"wants labels from 0 to {classes - 1} other than the blank"
-        raise ValueError(lesson("ctc_loss(targets)", wanted, f"blank {blank}, labels {np.unique(known)}"))
+        labels = np.unique(entries(targets))
+        raise ValueError(lesson("ctc_loss(targets)", wanted, f"blank {blank}, labels {labels}"))
     return np.where(used, targets, blank)
 
 
 def _check_lengths(x: Any, steps: Any, lengths: Any) -> None:
     time, n = x.shape[:2]
     for name, given, most in (("input_lengths", steps, time), ("target_lengths", lengths, None)):
-        values = constant(given)
-        if values.shape != (n,) or np.any(values < 0) or (most is not None and np.any(values > most)):
+        values = entries(given)
+        if given.shape != (n,) or np.any(values < 0) or (most is not None and np.any(values > most)):
             wanted = f"wants {n} lengths" + (f" of at most {most}" if most is not None else " of 0 or more")
             raise ValueError(lesson(f"ctc_loss({name})", wanted, f"{values}"))
 

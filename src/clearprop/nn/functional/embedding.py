@@ -12,7 +12,7 @@ from clearprop.modes import no_grad
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.op import describe
 from clearprop.ops.index import ARRAY
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.record import assign, read
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -45,7 +45,7 @@ def embedding(
     if padding is not None:
         rows = np.where((x == padding)[..., None], ops["detach"](rows), rows)
     if scale_grad_by_freq:
-        often = _frequency(x, weight.shape[0])[x][..., None]
+        often = ops["getitem"](_frequency(x, weight.shape[0]), x)[..., None]
         rows = ops["detach"](rows) + (rows - ops["detach"](rows)) / often.astype(rows.dtype)
     return rows
 
@@ -107,7 +107,7 @@ def one_hot(x: Any, num_classes: int = -1) -> Any:
            [0, 0, 1]])
     """
     x = arrayed(x)
-    values = constant(x)
+    values = entries(x)
     if x.dtype.kind not in "iu":
         raise TypeError(lesson("one_hot(x)", "wants integers", describe(x), hint="x.astype(np.int64)"))
     if num_classes == -1:
@@ -139,7 +139,7 @@ def _named(called: str, x: Any, weight: Any) -> Any:
     if x.dtype.kind not in "iu":
         hint = "x.astype(np.int64)"
         raise TypeError(lesson(f"{called}(x, weight)", "wants integers", describe(x), hint=hint))
-    values, count = constant(x), weight.shape[0]
+    values, count = entries(x), weight.shape[0]
     if values.size and not (values.min() >= 0 and values.max() < count):
         wanted = f"wants rows from 0 to {count - 1}"
         raise IndexError(lesson(f"{called}(x, weight)", wanted, f"{values.min()} to {values.max()}"))
@@ -191,14 +191,14 @@ def _starts(x: Any, offsets: Any, last: bool) -> Any:
         wanted = "wants x as (bags, length), or as a vector with offsets"
         raise ValueError(lesson("embedding_bag(x, weight, offsets)", wanted, describe(x)))
     starts = arrayed(offsets)
-    values = constant(starts)
-    if values.dtype.kind not in "iu" or values.ndim != 1 or values.size == 0 or values[0] != 0:
+    values = entries(starts)
+    if values.dtype.kind not in "iu" or len(starts.shape) != 1 or values.size == 0 or np.any(values[..., 0]):
         wanted = "wants integers that begin with 0"
         raise ValueError(lesson("embedding_bag(offsets=)", wanted, f"{values}"))
-    if np.any(np.diff(values) < 0) or values[-1] > x.shape[0]:
+    if np.any(np.diff(values) < 0) or np.any(values[..., -1] > x.shape[0]):
         wanted = f"wants rising offsets up to {x.shape[0]}"
         raise ValueError(lesson("embedding_bag(offsets=)", wanted, f"{values}"))
-    if last and values[-1] != x.shape[0]:
+    if last and np.any(values[..., -1] != x.shape[0]):
         wanted = f"wants the end of x, {x.shape[0]}, as the last one"
         raise ValueError(
             lesson("embedding_bag(offsets=)", wanted, f"{values}", hint="include_last_offset=False")
@@ -227,10 +227,10 @@ def _largest(rows: Any, inside: Any, x: Any, starts: Any) -> Any:
         inside = np.ones(x.shape, bool) if inside is None else inside.reshape(x.shape)
     else:
         ends = np.concatenate([starts[1:], np.array([count])])
-        longest = count if recording() else max(int(np.max(constant(ends - starts))), 1)
+        longest = count if recording() else max(int(np.max(entries(ends - starts))), 1)
         places = starts[:, None] + np.arange(longest)
         within, places = places < ends[:, None], np.minimum(places, count - 1)
         rows = ops["getitem"](rows, places)
-        inside = within if inside is None else np.logical_and(within, inside[places])
+        inside = within if inside is None else np.logical_and(within, ops["getitem"](inside, places))
     top = np.max(np.where(inside[:, :, None], rows, -np.inf), axis=1)
     return np.where(np.any(inside, axis=1)[:, None], top, 0)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
 from clearprop.errors import lesson
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.op import describe
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 
 CALLED = "grouped_mm(a, b)"
 
@@ -44,14 +45,15 @@ def grouped_mm(mat_a: Any, mat_b: Any, *, offs: Any = None, bias: Any = None, ou
     else:
         cut = b.shape[-1] if axes == (3, 2) else a.shape[-2] if axes == (2, 3) else a.shape[-1]
         ends = _checked(arrayed(offs), stacks, cut)
-        z = _picked(a, b, ends, cut) if recording() else _cut(a, b, [int(n) for n in constant(ends)])
+        several = recording() or isinstance(ends, BatchTensor)
+        z = _picked(a, b, ends, cut) if several else _cut(a, b, [int(n) for n in entries(ends)])
     return z if out_dtype is None or z.dtype == out_dtype else z.astype(out_dtype)
 
 
 def _checked(offs: Any, stacks: set[int], cut: int) -> Any:
     if offs.dtype.kind not in "iu":
         raise TypeError(lesson(f"{CALLED[:-1]}, offs)", "wants integers", describe(offs)))
-    numbers = constant(offs)
+    numbers = entries(offs)
     falls = len(offs.shape) != 1 or np.any(np.diff(numbers, prepend=0) < 0) or np.any(numbers > cut)
     if falls or any(n != offs.shape[0] for n in stacks):
         wanted = f"wants an end for each group, rising from 0 to at most {cut}"

@@ -13,7 +13,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.modes import forgets, mode, special
 from clearprop.op import describe, leaf_of
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.tensor import Tensor, plain
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -108,8 +108,8 @@ def positive(called: str, number: Any) -> Any:
     """
     if isinstance(number, float) and 0 < number < math.inf:
         return number
-    entries = constant(number)
-    if entries.dtype.kind not in "fiu" or not np.all((entries > 0) & (entries < math.inf)):
+    held = entries(number)
+    if held.dtype.kind not in "fiu" or not np.all((held > 0) & (held < math.inf)):
         raise ValueError(lesson(called, "wants a number above 0", f"{number!r}", hint="1.0"))
     if isinstance(number, Tensor) and recording():
         inside = np.logical_and(number > 0, number < math.inf)

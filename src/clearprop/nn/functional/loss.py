@@ -14,7 +14,7 @@ from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, checked_reduction, converted, positive, recording
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.registry import ops
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "m
 
 def _within(name: str, x: Any, hint: str) -> None:
     """Complain about entries outside of [0, 1]; NaN is no complaint."""
-    raw = constant(x)
+    raw = entries(x)
     if raw.size and not (raw.min() >= 0 and raw.max() <= 1) and (np.nanmin(raw) < 0 or np.nanmax(raw) > 1):
         got = f"{name} from {np.nanmin(raw):.4g} to {np.nanmax(raw):.4g}"
         raise ValueError(
@@ -293,8 +293,8 @@ def _variance(x: Any, var: Any) -> Any:
     called = "gaussian_nll_loss(var=)"
     if var.shape not in ((), x.shape, (*x.shape[:-1], 1)):
         raise ValueError(lesson(called, f"wants one variance per entry, {x.shape}", describe(var)))
-    if np.any(constant(var) < 0):
-        raise ValueError(lesson(called, "wants 0 or more", f"{constant(var).min()}", hint="np.exp(log_var)"))
+    if np.any(entries(var) < 0):
+        raise ValueError(lesson(called, "wants 0 or more", f"{entries(var).min()}", hint="np.exp(log_var)"))
     return var
 
 

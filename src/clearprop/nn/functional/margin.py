@@ -14,7 +14,7 @@ from clearprop.nn.functional.distance import pairwise_distance
 from clearprop.nn.functional.layer import arrayed, positive, recording
 from clearprop.nn.functional.loss import _weighted, matched, reduced
 from clearprop.op import describe
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.registry import ops
 
 _TINY = 1e-12  # what PyTorch adds to squared lengths before it divides by them
@@ -65,7 +65,7 @@ def multi_margin_loss(
     own = np.take_along_axis(rows, labels[:, None], axis=1)
     short = ops["relu"](margin - own + rows) ** p
     if weight is not None:
-        short = short * weight.astype(x.dtype)[labels][:, None]
+        short = short * ops["getitem"](weight.astype(x.dtype), labels)[:, None]
     each = np.sum(np.where(np.arange(count) == labels[:, None], 0, short), axis=1) / count
     return reduced(each[0] if alone and reduction == "none" else each, reduction)
 
@@ -87,10 +87,8 @@ def multilabel_margin_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
     rows, labels = (x[None], y[None]) if alone else (x, y)
     count = rows.shape[1]
     used = np.cumsum(labels < 0, axis=1) == 0  # those before the first -1
-    if np.any(np.logical_and(constant(used), constant(labels) >= count)):
-        raise ValueError(
-            lesson(f"{called}(x, y)", f"wants labels below {count}", f"{constant(labels).max()}")
-        )
+    if np.any(entries(np.logical_and(used, labels >= count))):
+        raise ValueError(lesson(f"{called}(x, y)", f"wants labels below {count}", f"{entries(labels).max()}"))
     places = np.where(used, labels, 0)
     meant = np.any((places[:, :, None] == np.arange(count)) & used[:, :, None], axis=1)
     own = np.take_along_axis(rows, places, axis=1)
@@ -190,7 +188,7 @@ def _labelled(called: str, rows: Any, labels: Any) -> int:
     if labels.shape != rows.shape[:1] or labels.dtype.kind not in "iu":
         wanted = f"wants one integer class per row, {rows.shape[:1]}"
         raise ValueError(lesson(f"{called}(x, y)", wanted, describe(labels)))
-    values = constant(labels)
+    values = entries(labels)
     if values.size and not (values.min() >= 0 and values.max() < count) and not recording():
         wanted = f"wants classes from 0 to {count - 1}"
         raise ValueError(lesson(f"{called}(x, y)", wanted, f"{values.min()} to {values.max()}"))

@@ -17,7 +17,7 @@ from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.ops.index import ARRAY
 from clearprop.ops.resample import Interpolation, adaptive
-from clearprop.ops.shape import constant
+from clearprop.ops.shape import entries
 from clearprop.ops.window import Frame, lowest
 from clearprop.registry import ops
 
@@ -502,7 +502,7 @@ def _checked_places(called: str, x: Any, indices: Any, size: int) -> None:
     if indices.shape != x.shape or indices.dtype.kind not in "iu":
         wanted = "wants a whole number for each entry of x"
         raise ValueError(lesson(called, wanted, f"x is {describe(x)}, indices are {describe(indices)}"))
-    places = constant(indices)
+    places = entries(indices)
     if places.size and not (places.min() >= 0 and places.max() < size):
         wrong = places.min() if places.min() < 0 else places.max()
         raise ValueError(
