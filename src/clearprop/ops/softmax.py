@@ -21,6 +21,8 @@ def _real(x: Any) -> Any:
 
 def _top(x: Any, axis: Any) -> Any:
     """The largest entry; of no entries 0, their sum."""
+    if x.__class__ is np.ndarray and x.size:
+        return np.maximum.reduce(x, axis=axis, keepdims=True)  # what `np.max` calls, without its detour
     return (np.max if x.size else np.sum)(x, axis=axis, keepdims=True)
 
 

@@ -132,7 +132,12 @@ def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+_WORDED: dict[str, Any] = {}  # the functions that were asked for
+
+
 def __getattr__(name: str) -> Any:
+    if name in _WORDED:
+        return _WORDED[name]
     if name in _SUBMODULES:
         return importlib.import_module(f"clearprop.torch.{name}")
     if name in _ELSEWHERE:
@@ -142,7 +147,7 @@ def __getattr__(name: str) -> Any:
     if name in PLAIN:
         return PLAIN[name]
     if name in FUNCTIONS:
-        return _in_words(FUNCTIONS[name])
+        return _WORDED.setdefault(name, _in_words(FUNCTIONS[name]))
     if name in dtypes.NAMES:
         return dtypes.NAMES[name]
     if name in _OLD:

@@ -17,12 +17,13 @@ from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
 
 def _nodes(called: str, *xs: Any) -> list[Any]:
     """Return the nodes of tensors of one dtype; RuntimeError for others, as in PyTorch."""
+    kinds: dict[Any, Any] = {}
     for x in xs:
         if not isinstance(x, Tensor):
             raise TypeError(
                 lesson(f"torch.{called}", "wants tensors", type(x).__name__, hint="torch.tensor(x)")
             )
-    kinds = {x.node.dtype for x in xs}
+        kinds[x.node._value.dtype] = x
     if len(kinds) > 1:
         wanted = "expected tensors of the same dtype"
         got = " and ".join(str(dtypes.of(kind)) for kind in sorted(kinds, key=str))

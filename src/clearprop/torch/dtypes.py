@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -96,10 +95,6 @@ class Size(tuple[int, ...]):
     """
 
     __slots__ = ()
-
-    def __new__(cls, lengths: Iterable[int] = ()) -> Size:
-        """Make it of whole numbers."""
-        return super().__new__(cls, lengths)
 
     def numel(self) -> int:
         """Return the number of entries."""

@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from clearprop import modes
 from clearprop.modes import Block, mode
 
 
 class _Switch:
     """A block, a decorator with or without parentheses."""
 
-    wanted = False
+    block: Block = modes.no_grad()  # one for all: it holds nothing of the time that it is entered
 
     def __new__(cls, function: Any = None, *args: Any) -> Any:
         """Decorate a function, or make a block."""
@@ -20,22 +21,20 @@ class _Switch:
         return made(function) if callable(function) else made
 
     def __init__(self, function: Any = None, *args: Any) -> None:
-        self._blocks: list[Block] = []
+        """It has been decided: a block keeps nothing."""
 
     def __enter__(self) -> None:
-        block = Block(grad_enabled=self.wanted)
-        self.__dict__.setdefault("_blocks", []).append(block)
-        block.__enter__()
+        self.block.__enter__()
 
     def __exit__(self, *error: Any) -> None:
-        self._blocks.pop().__exit__(*error)
+        self.block.__exit__(*error)
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Run a function inside such a block."""
 
         @functools.wraps(function)
         def inside(*args: Any, **kwargs: Any) -> Any:
-            with Block(grad_enabled=self.wanted):
+            with self.block:
                 return function(*args, **kwargs)
 
         return inside
@@ -52,7 +51,7 @@ class inference_mode(_Switch):
 class enable_grad(_Switch):
     """Remember again."""
 
-    wanted = True
+    block = modes.enable_grad()
 
 
 class set_grad_enabled:

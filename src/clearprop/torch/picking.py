@@ -15,6 +15,8 @@ from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, li
 
 def _entry(x: Any) -> Any:
     """Return one part of an index as the core takes it."""
+    if x.__class__ is int or x is None or x is Ellipsis:
+        return x
     if isinstance(x, slice):
         parts = tuple(None if p is None else int(p) for p in (x.start, x.stop, x.step))
         if parts[2] is not None and parts[2] <= 0:

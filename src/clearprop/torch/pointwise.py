@@ -9,9 +9,21 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.registry import ops
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, function, method
-from clearprop.torch.tensors import Node, Tensor, cast, constant, is_number, kept_apart, lift, op
+from clearprop.torch.tensors import (
+    Node,
+    Tensor,
+    cast,
+    constant,
+    is_number,
+    is_outside,
+    kept,
+    kept_apart,
+    lift,
+    op,
+)
 
 # fmt: off
 FLOATING = {  # whole numbers become the default float first
@@ -44,6 +56,7 @@ COMPARING = {
     "greater_equal": "greater_equal", "logical_and": "logical_and", "logical_or": "logical_or", "logical_xor": "logical_xor",
 }
 # fmt: on
+_PYTHONS = (float, int)  # and not their subclasses
 _RANK = {"b": 0, "u": 1, "i": 1, "f": 2}
 
 
@@ -96,8 +109,36 @@ def _fitting(x: Any, dtype: np.dtype[Any]) -> Any:
     return {"f": float, "i": int, "u": int, "b": bool}[dtype.kind](x)
 
 
+def _ready(x: Any, y: Any) -> tuple[Any, Any] | None:
+    """Return two inputs whose dtypes agree as they are, the usual case; None where more has to be asked."""
+    if isinstance(x, Tensor) and not is_outside(x):
+        a = x.node
+        if isinstance(y, Tensor):
+            b = y.node
+            return None if a._value.dtype is not b._value.dtype or is_outside(y) else (a, b)
+        if y.__class__ in _PYTHONS and a._value.dtype.kind == "f":
+            return a, float(y)
+    elif x.__class__ in _PYTHONS and isinstance(y, Tensor) and not is_outside(y):
+        b = y.node
+        return (float(x), b) if b._value.dtype.kind == "f" else None
+    return None
+
+
+def of_two(name: str, called: str, x: Any, y: Any, **how: Any) -> Any:
+    """Return the tensor that an op of the core gives for two inputs, by PyTorch's rules for their dtypes."""
+    ready = _ready(x, y)
+    if ready is None or (how and ready[ready[0].__class__ is float]._value.dtype.kind != "f"):
+        return applied(name, called, *alike(x, y, **how))
+    try:
+        return lift(ops[name].two(*ready), called)
+    except ValueError as error:
+        raise RuntimeError(*error.args) from error
+
+
 def real(x: Any) -> Any:
     """Return the node of a tensor, whole numbers as the default float."""
+    if isinstance(x, Tensor) and not is_outside(x) and (node := x.node)._value.dtype.kind == "f":
+        return node
     node = kept_apart(x if isinstance(x, Tensor) else lift(np.asarray(x, result_type(x))))[0]
     return node if node.dtype.kind == "f" else cast(node, dtypes.default())
 
@@ -115,11 +156,11 @@ def _floating(name: str, entry: str) -> Callable[..., Any]:
 
 
 def _unchanged(name: str, entry: str) -> Callable[..., Any]:
-    return lambda x, *, out=None: applied(entry, name, *alike(x))
+    return lambda x, *, out=None: applied(entry, name, *([kept(x)] if isinstance(x, Tensor) else alike(x)))
 
 
 def _of_two(name: str, entry: str, **how: Any) -> Callable[..., Any]:
-    return lambda x, y, *, out=None: applied(entry, name, *alike(x, y, **how))
+    return lambda x, y, *, out=None: of_two(entry, name, x, y, **how)
 
 
 for _name, _op in FLOATING.items():
@@ -135,6 +176,8 @@ for _name, _op in REAL.items():
 @function
 def add(x: Any, y: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """Return x + alpha y."""
+    if alpha == 1:
+        return of_two("add", "add", x, y)
     a, b = alike(x, y)
     return applied("add", "add", a, b if alpha == 1 else b * alpha)
 
@@ -142,7 +185,8 @@ def add(x: Any, y: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 @function
 def sub(x: Any, y: Any, *, alpha: Any = 1) -> Any:
     """Return x - alpha y; RuntimeError for truth values, whose difference has no meaning."""
-    a, b = alike(x, y)
+    ready = _ready(x, y) if alpha == 1 else None
+    a, b = alike(x, y) if ready is None else ready
     if a.__class__ is Node and a.dtype.kind == "b":
         raise RuntimeError(lesson("x - y", "of bool tensors is not defined", hint="x ^ y, or ~x"))
     return applied("subtract", "sub", a, b if alpha == 1 else b * alpha)
@@ -161,7 +205,7 @@ def rsub(x: Any, y: Any) -> Any:
 def div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     """Return x / y, of floats; rounded down with `floor`, towards 0 with `trunc`."""
     if rounding_mode is None:
-        return applied("divide", "div", *alike(x, y, real=True))
+        return of_two("divide", "div", x, y, real=True)
     if rounding_mode == "floor":
         return FUNCTIONS["floor_divide"](x, y)
     if rounding_mode != "trunc":
@@ -177,7 +221,7 @@ FUNCTIONS["divide"] = div
 @function
 def pow(x: Any, y: Any) -> Any:
     """Return x to the power y."""
-    a, b = alike(x, y)
+    a, b = _ready(x, y) or alike(x, y)
     if isinstance(b, bool):
         b = int(b)
     return applied("power", "pow", a, b)

@@ -12,7 +12,7 @@ from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, function
 from clearprop.torch.pointwise import alike, real
-from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, lower, op, xp
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept, kept_apart, lift, lower, op, xp
 
 
 class Pair(namedtuple("Pair", ("values", "indices"))):
@@ -50,15 +50,17 @@ def _axis(dim: Any) -> Any:
 
 
 def _as(x: Any, dtype: Any) -> Any:
-    node = kept_apart(x)[0]
+    node = kept(x)
     return node if dtype is None else cast(node, dtypes.numpy_dtype(dtype))
 
 
 def _adding(name: str) -> Any:
     def total(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None) -> Any:
         node = _as(x, dtype)
-        if node.dtype.kind in "biu" and dtype is None:
+        if dtype is None and node.dtype.kind in "biu":
             node = cast(node, np.dtype(np.int64))
+        elif dim is axis is None and not keepdim:
+            return lift(op(name)(node), name)
         return lift(op(name)(node, axis=_axis(axis if dim is None else dim), keepdims=keepdim), name)
 
     return total

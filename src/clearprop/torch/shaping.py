@@ -30,8 +30,8 @@ def _axis(called: str, dim: int, ndim: int) -> int:
 
 def _whole(x: Tensor, shape: tuple[int, ...], called: str) -> tuple[int, ...]:
     """Return a shape with the -1 filled in; RuntimeError where the sizes differ."""
-    size, known = x.numel(), math.prod(n for n in shape if n != -1)
-    unknown = shape.count(-1)
+    size, unknown = x.node._value.size, shape.count(-1)
+    known = math.prod(n for n in shape if n != -1) if unknown else math.prod(shape)
     fits = size == known if not unknown else unknown == 1 and known and size % known == 0
     if not fits:
         wanted = f"shape '{list(shape)}' is invalid for input of size {size}"
@@ -53,7 +53,7 @@ def view(x: Tensor, *shape: Any) -> Tensor:
                 "t.view(*shape)", "view size is not compatible with input tensor's size and stride", hint=hint
             )
         )
-    return x.seen_through(lambda v: np.reshape(v, wanted))
+    return x.seen_through(lambda v: v.reshape(wanted))
 
 
 @function
@@ -62,7 +62,7 @@ def reshape(x: Tensor, *shape: Any) -> Tensor:
     wanted = _whole(x, lengths(shape), "t.reshape(*shape)")
     if x._steps and not cells.viewable(x._cell.node.shape, x._steps, wanted):
         return lift(np.reshape(kept_apart(x)[0], wanted), "reshape")
-    return x.seen_through(lambda v: np.reshape(v, wanted))
+    return x.seen_through(lambda v: v.reshape(wanted))
 
 
 @method
@@ -130,8 +130,9 @@ def permute(x: Tensor, *dims: Any) -> Tensor:
 @function
 def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
     """Return the same memory with two axes exchanged."""
-    a, b = (_axis("torch.transpose(x)", d, x.ndim) for d in (dim0, dim1))
-    return x.seen_through(lambda v: np.swapaxes(v, a, b)) if x.ndim else x.seen_through()
+    ndim = x.ndim
+    a, b = _axis("torch.transpose(x)", dim0, ndim), _axis("torch.transpose(x)", dim1, ndim)
+    return x.seen_through(lambda v: v.swapaxes(a, b)) if ndim else x.seen_through()
 
 
 FUNCTIONS["swapaxes"] = FUNCTIONS["swapdims"] = transpose
@@ -272,6 +273,9 @@ def _joined(called: str, tensors: Sequence[Any]) -> list[Any]:
         tensors = tuple(tensors)
     if not tensors or not all(isinstance(x, Tensor) for x in tensors):
         raise TypeError(lesson(f"torch.{called}(tensors)", "wants a sequence of tensors", repr(tensors)[:60]))
+    nodes = kept_apart(*tensors)
+    if len({x._value.dtype for x in nodes}) == 1:
+        return nodes
     return alike(*tensors, dtype=result_type(*kept_apart(*tensors)))
 
 

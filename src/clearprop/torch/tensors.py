@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from types import MethodType
 from typing import Any
 from weakref import WeakValueDictionary, finalize
 
@@ -12,7 +13,7 @@ import numpy as np
 from clearprop import modes, tensor
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
-from clearprop.modes import mode
+from clearprop.modes import mode, special
 from clearprop.registry import ops
 from clearprop.torch import cells, dtypes
 from clearprop.torch.cells import Cell, GradCell, Step
@@ -20,6 +21,8 @@ from clearprop.torch.names import FUNCTIONS, METHODS
 from clearprop.torch.printing import text_of
 
 Node = tensor.Tensor
+_new = object.__new__
+_AS_THEY_ARE = frozenset((Node, float, int, bool, str, np.ndarray))
 xp: Any = np  # NumPy, where it is called with nodes, which its annotations know nothing of
 _NUMBERS = (bool, int, float, np.generic)
 _FACES: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # of leaves that modules own, by identity
@@ -52,31 +55,62 @@ class Tensor:
         made = FUNCTIONS_OF_DATA["tensor"](data, dtype=dtype or dtypes.get_default_dtype())
         self._set(made._cell)
 
+    _node: Any = None  # what was computed, while nobody shares its memory: until then there is no cell
+    _steps: tuple[Step, ...] = ()
+    _detached: bool = False
+    _seen: Any = None
+    _view: Any = None
+    _retains: bool = False
+    _maker: str = ""
+
     def _set(self, cell: Cell, steps: tuple[Step, ...] = (), detached: bool = False) -> None:
         self._cell, self._steps, self._detached = cell, steps, detached
-        self._seen: Any = None
-        self._view: Any = None
+        self._node = self._seen = self._view = None
         self._retains, self._maker = False, ""
+
+    @functools.cached_property
+    def _cell(self) -> Cell:
+        """The memory, from the first time on that somebody asks for it."""
+        node = self._node
+        made: Any = None if node is None else Cell(node)
+        cell: Cell = self.__dict__.setdefault("_cell", made)
+        self._node = None
+        return cell
 
     # --- the node behind it --------------------------------------------------------------------------------
     @property
     def node(self) -> Node:
         """The clearprop Tensor that this is at the moment."""
-        whole = self._cell.node
+        node: Node | None = self._node
+        return self._looked_up() if node is None else node
+
+    def _looked_up(self) -> Node:
+        whole: Node = self._cell.node
         if not self._steps and not self._detached:
             return whole
         if self._seen is None or self._seen[0] is not whole or self._seen[1] is not whole._value:
-            with modes.enable_grad():
-                view: Any = whole.detach() if self._detached else whole
-                for step in self._steps:
-                    view = step(view)
-            self._view, self._seen = view, (whole, whole._value)
+            view: Any = whole
+            if self._detached:
+                seen = special.blocks and mode.observer is not None
+                view = whole.detach() if seen else cells.leaf(whole._value)
+            if view.requires_grad and modes.forgets():
+                with modes.enable_grad():
+                    self._view = self._stepped(view)
+            else:
+                self._view = self._stepped(view)
+            self._seen = whole, whole._value
         return self._view
+
+    def _stepped(self, view: Any) -> Any:
+        for step in self._steps:
+            view = step(view)
+        return view
 
     def seen_through(self, *steps: Step) -> Tensor:
         """Return a view of the same memory, that many steps further."""
         other = Tensor.__new__(Tensor)
-        other._set(self._cell, (*self._steps, *steps), self._detached or not mode.grad_enabled)
+        detached = self._detached or bool(special.blocks and not mode.grad_enabled)
+        other._cell, other._steps, other._detached = self._cell, (*self._steps, *steps), detached
         try:
             _ = other.node
         except ValueError as error:
@@ -86,6 +120,8 @@ class Tensor:
     def write(self, new: Node, called: str = "an in-place operation") -> Tensor:
         """Give the tensor, and all that share its memory, new numbers; return it."""
         cell, old = self._cell, self.node
+        if self._overwritten(new):
+            return self
         if mode.grad_enabled and cell.node.requires_grad and cell.node.op is None and not self._detached:
             wanted = "a leaf that requires grad is being used in an in-place operation"
             hint = "`with torch.no_grad():` around it, or a new tensor"
@@ -100,8 +136,9 @@ class Tensor:
                 raise RuntimeError(lesson(called, f"wants numbers that a {self.dtype} tensor holds", got))
             new = new.astype(old.dtype)
         hidden = not mode.grad_enabled or self._detached
+        seen = special.blocks and mode.observer is not None
         if hidden:
-            new = new.detach()
+            new = new.detach() if seen else cells.leaf(new._value)
         if self._steps:
             index = cells.places(cell.node.shape, self._steps)
             if not cells.once(index):
@@ -109,16 +146,29 @@ class Tensor:
                 raise RuntimeError(lesson(called, wanted, hint="t.clone() before it is written to"))
             whole = cell.node.detach() if hidden else cell.node
             new = cells.put(whole, index, new)
-        elif new.op is None and not new.requires_grad:
+        elif new.op is None and not new.requires_grad and (seen or not hidden):
             new = cells.leaf(new._value)  # a write of a tensor is a copy of its numbers, not the tensor
         cell.write(new, hidden)
         return self
+
+    def _overwritten(self, new: Node) -> bool:
+        """Write where nothing has to be asked: a whole tensor of which no gradient knows; tell whether."""
+        cell = self._cell
+        old, a, b = cell.node, cell.node._value, new._value
+        if self._steps or old.requires_grad or new.requires_grad or cell.owned or cell.outside is not None:
+            return False
+        if cell.__class__ is not Cell or a.shape != b.shape or a.dtype != b.dtype:
+            return False
+        if special.blocks and mode.observer is not None:
+            return False
+        cell.node = cells.leaf(b)
+        return True
 
     # --- what it tells of itself ---------------------------------------------------------------------------
     @property
     def shape(self) -> dtypes.Size:
         """The length of each axis."""
-        return dtypes.Size(self.node.shape)
+        return dtypes.Size(self.node._value.shape)
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -393,7 +443,7 @@ class Tensor:
     def __getattr__(self, name: str) -> Any:
         found = METHODS.get(name) or FUNCTIONS.get(name)
         if found is not None:
-            return functools.partial(found, self)
+            return MethodType(found, self)
         found = FUNCTIONS.get(name[:-1]) if name.endswith("_") and not name.startswith("_") else None
         if found is not None:
             return functools.partial(_written, self, name, found)
@@ -572,6 +622,8 @@ def lower(x: Any) -> Any:
     """
     if isinstance(x, Tensor):
         return x.node
+    if x is None or x.__class__ in _AS_THEY_ARE:
+        return x
     if isinstance(x, (list, tuple)):
         inside = [lower(y) for y in x]
         return (
@@ -584,20 +636,12 @@ def lower(x: Any) -> Any:
 
 def lift(x: Any, maker: str = "") -> Any:
     """Return tensors for nodes, arrays and cells, in containers too; a module's leaf has one tensor."""
-    if isinstance(x, Node):
-        from clearprop.nn.module import Buffer
-        from clearprop.nn.module import Parameter as OwnParameter
-
-        owned = isinstance(x, (OwnParameter, Buffer))
-        known = _FACES.get(id(x)) if owned else None
-        if known is not None and known._cell.node is x:
-            return known
-        made = Tensor.__new__(Parameter if isinstance(x, OwnParameter) else Tensor)
-        made._set(Cell(x, owned=owned))
-        made._maker = maker
-        if owned:
-            _FACES[id(x)] = made
+    if x.__class__ is Node:
+        made = _new(Tensor)
+        made._node, made._maker = x, maker
         return made
+    if isinstance(x, Node):
+        return _face(x)
     if isinstance(x, Cell):
         made = Tensor.__new__(Tensor)
         made._set(x)
@@ -610,14 +654,64 @@ def lift(x: Any, maker: str = "") -> Any:
     return {name: lift(y) for name, y in x.items()} if type(x) is dict else x
 
 
+@functools.cache
+def _kinds() -> tuple[type[Node], type[Node]]:
+    """Return what a module's leaves are, of a module that is asked for late."""
+    from clearprop.nn.module import Buffer
+    from clearprop.nn.module import Parameter as OwnParameter
+
+    return OwnParameter, Buffer
+
+
+def _face(x: Any) -> Tensor:
+    """Return the tensor of a module's leaf, always the same one."""
+    owned = isinstance(x, _kinds())
+    known = _FACES.get(id(x)) if owned else None
+    if known is not None and known._cell.node is x:
+        return known
+    made = _new(Parameter if isinstance(x, _kinds()[0]) else Tensor)
+    made._cell = Cell(x, owned=owned)
+    if owned:
+        _FACES[id(x)] = made
+    return made
+
+
 def kept_apart(*xs: Any) -> list[Any]:
     """Return the nodes of tensors and numbers, copies of NumPy's memory where a gradient remembers it."""
-    nodes = [x.node if isinstance(x, Tensor) else x for x in xs]
-    if mode.grad_enabled and any(isinstance(x, Node) and x.requires_grad for x in nodes):
+    nodes, outside = [], False
+    for x in xs:
+        if isinstance(x, Tensor):
+            outside = outside or is_outside(x)
+            x = x.node
+        nodes.append(x)
+    if outside and mode.grad_enabled and any(isinstance(x, Node) and x.requires_grad for x in nodes):
         for i, x in enumerate(xs):
-            if isinstance(x, Tensor) and x._cell.outside is not None:
+            if isinstance(x, Tensor) and is_outside(x):
                 nodes[i] = cells.leaf(np.array(nodes[i]._value))
     return nodes
+
+
+def is_outside(x: Tensor) -> bool:
+    """Tell whether a tensor's numbers lie in memory that NumPy shares."""
+    return x._node is None and x._cell.outside is not None
+
+
+def kept(x: Any) -> Any:
+    """Return the node of one tensor: see `kept_apart`, of one input."""
+    return x._node if isinstance(x, Tensor) and x._node is not None else kept_apart(x)[0]
+
+
+def _inputs(args: tuple[Any, ...]) -> list[Any]:
+    """Return what the core computes with for each argument of a function: see `lower` and `kept_apart`."""
+    found = []
+    for x in args:
+        node = x._node if isinstance(x, Tensor) else x if x is None or x.__class__ in _AS_THEY_ARE else None
+        if node is None and x is not None:
+            if isinstance(x, Tensor) and x._cell.outside is not None:
+                return [lower(y) for y in kept_apart(*args)]
+            node = lower(x)
+        found.append(node)
+    return found
 
 
 def through(f: Callable[..., Any], maker: str = "") -> Callable[..., Any]:
@@ -625,11 +719,12 @@ def through(f: Callable[..., Any], maker: str = "") -> Callable[..., Any]:
 
     @functools.wraps(f)
     def of_tensors(*args: Any, **kwargs: Any) -> Any:
-        kwargs.pop("inplace", None)
-        dtypes.here(kwargs.pop("device", None))
-        args = tuple(kept_apart(*args))
+        if kwargs:
+            kwargs.pop("inplace", None)
+            dtypes.here(kwargs.pop("device", None))
+            kwargs = {k: lower(v) for k, v in kwargs.items()}
         try:
-            return lift(f(*map(lower, args), **{k: lower(v) for k, v in kwargs.items()}), maker)
+            return lift(f(*_inputs(args), **kwargs), maker)
         except ValueError as error:
             raise RuntimeError(*error.args) from error
 

@@ -78,7 +78,7 @@ def batch_norm(
         hint = "a larger batch, or model.eval()"
         raise ValueError(lesson("batch_norm(x)", wanted, describe(x), hint=hint))
     z, mean, var = _standardised(x, axes, eps, among)
-    count = count * pieces
+    mean, var, count = mean.reshape(-1), var.reshape(-1), count * pieces
     with no_grad():
         _follow(running_mean, mean, momentum)
         _follow(running_var, var * (count / (count - 1)), momentum)
@@ -215,16 +215,16 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
 def _standardised(
     x: Any, axes: tuple[int, ...], eps: float, among: Callable[[Any], Any] | None = None
 ) -> tuple[Any, Any, Any]:
-    """Return (x - mean) / sqrt(var + eps) over the axes, with the mean and the variance as vectors.
+    """Return (x - mean) / sqrt(var + eps) over the axes, with the mean and the variance, axes of length 1.
 
     The variance is the mean of squares of what is left of x without its mean: a large mean costs no digits.
     """
-    mean = np.mean(x, axis=axes, keepdims=True)
+    mean = ops["mean"](x, axis=axes, keepdims=True)
     mean = mean if among is None else among(mean)
     centred = x - mean
-    var = np.mean(np.square(centred), axis=axes, keepdims=True)
+    var = ops["mean"](ops["square"](centred), axis=axes, keepdims=True)
     var = var if among is None else among(var)
-    return centred / np.sqrt(var + eps), mean.reshape(-1), var.reshape(-1)
+    return centred / ops["sqrt"](var + eps), mean, var
 
 
 def _scaled(z: Any, weight: Any, bias: Any) -> Any:

@@ -21,6 +21,8 @@ def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return computing(*args)
         writes = kwargs.pop("inplace", False)
         for theirs, place in (("input", 0), ("target", 1), ("query", 0), ("key", 1), ("value", 2)):
             if theirs in kwargs and theirs not in parameters and place < len(parameters):

@@ -18,10 +18,11 @@ import numpy as np
 
 from clearprop import nn as own
 from clearprop.errors import lesson
+from clearprop.modes import forgets, special
 from clearprop.nn.hooks import Gate
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
-from clearprop.torch.tensors import Node, Parameter, Tensor, lift, lower, through
+from clearprop.torch.tensors import Node, Parameter, Tensor, is_outside, lift, lower, through
 
 Self = TypeVar("Self", bound="Module")
 FACES: dict[type[own.Module], type[Module]] = {}
@@ -133,8 +134,10 @@ class Module(own.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the output of tensors; of nodes, where the core calls it, a node."""
-        inside = any(isinstance(x, Node) for x in (*args, *kwargs.values()))
-        if not inside:
+        for x in (*args, *kwargs.values()) if kwargs else args:
+            if isinstance(x, Node):
+                break
+        else:
             return super().__call__(*args, **kwargs)
         args = tuple(lift(x) if isinstance(x, Node) else x for x in args)
         return lower(
@@ -385,6 +388,8 @@ def face_parts(attributes: dict[str, Any]) -> None:
 
 
 def _answer(self: Module, twin: Any, found: Any) -> Any:
+    if found.__class__ is Node:
+        return lift(found)
     if found is twin:
         return self
     if isinstance(found, own.Module):
@@ -415,10 +420,10 @@ def _delegated(name: str) -> Callable[..., Any]:
 
 
 def _lowered(x: Any) -> Any:
-    if isinstance(x, Parameter):
-        return x._cell.node
-    if isinstance(x, Tensor) and x._cell.outside is not None:
-        return cells.leaf(np.array(x.node._value))  # a layer's gradient remembers what came in
+    if isinstance(x, Tensor):
+        if is_outside(x):
+            return cells.leaf(np.array(x.node._value))  # a layer's gradient remembers what came in
+        return x.node
     if callable(x) and not isinstance(x, (type, own.Module, Tensor)):
         return _called_with_nodes(x)
     return lower(x)
@@ -471,9 +476,34 @@ def layer(kind: type[own.Module]) -> type[Module]:
                 fields[name] = _delegated(name)
             elif isinstance(value, staticmethod):
                 fields[name] = staticmethod(through(value.__func__))
+    if "forward" in fields:
+        fields["__call__"] = _call_of(kind, fields["forward"])
     found = type(kind.__name__, (Module, kind), fields)
     FACES[kind] = found
     return found
+
+
+def _call_of(kind: type[own.Module], forward: Callable[..., Any]) -> Callable[..., Any]:
+    """Return how a layer is called that computes as the core's: at once, where nobody else has a say."""
+
+    def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        held = object.__getattribute__(self, "__dict__")
+        changed = "forward" in held or "inplace" in held or type(self).forward is not forward
+        if changed or held.get("_hooks") is not None or (special.blocks and not forgets()):
+            return Module.__call__(self, *args, **kwargs)
+        if kwargs:
+            kwargs = {k: _lowered(v) for k, v in kwargs.items()}
+        twin = object.__new__(kind)
+        object.__setattr__(twin, "__dict__", held)
+        given = [x if x.__class__ is Node else _lowered(x) for x in args]
+        try:
+            found = kind.__call__(twin, *given, **kwargs)
+        except ValueError as error:
+            raise RuntimeError(*error.args) from error
+        inside = any(x.__class__ is Node for x in args)
+        return found if inside else _answer(self, twin, found)
+
+    return __call__
 
 
 def _takes_inplace(kind: type[own.Module], count: int) -> bool:
