@@ -297,11 +297,9 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
                 d = g * d(z, *xs)
         else:
             rule = op.rules[i] if op.rules else op.rule(i)
-            if rule is None:
-                return None
-            d = rule(g, z, *xs, **attrs)
+            d = None if rule is None else rule(g, z, *xs, **attrs)
             if d is None:
-                return d
+                return None
             if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
                 raise _MetComplex
     except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
@@ -311,15 +309,15 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     x = xs[i]
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
-    if d.dtype is not x.dtype and d.dtype != x.dtype:
-        if d.dtype.kind == "c" and x.dtype.kind != "c":
-            if not any(map(_is_complex, (g, z, *xs))) and (numbers := numpys(xs, z)) is not xs:
-                return input_gradient(op, i, g, z, numbers, attrs)  # the root of Python's -1.0 is complex
-            if not special.complexes:
-                raise _MetComplex
-            d = np.real(d)
-        d = d.astype(x.dtype)
-    return d
+    if d.dtype is x.dtype or d.dtype == x.dtype:
+        return d
+    if d.dtype.kind == "c" and x.dtype.kind != "c":
+        if not any(map(_is_complex, (g, z, *xs))) and (numbers := numpys(xs, z)) is not xs:
+            return input_gradient(op, i, g, z, numbers, attrs)  # the root of Python's -1.0 is complex
+        if not special.complexes:
+            raise _MetComplex
+        d = np.real(d)
+    return d.astype(x.dtype)
 
 
 def _has_complex(order: list[Tensor]) -> bool:

@@ -133,9 +133,8 @@ class Op:
         elif not self._direct or attrs:
             inputs, attrs = self._bind(inputs, attrs)
         if len(inputs) != self.arity and self.arity is not None:
-            raise TypeError(
-                lesson(f"{self.name}(...)", f"takes {self.arity} inputs", f"{len(inputs)}", at_line())
-            )
+            called, wanted = f"{self.name}(...)", f"takes {self.arity} inputs"
+            raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line()))
         forgets = False
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:

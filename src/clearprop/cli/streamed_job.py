@@ -51,12 +51,7 @@ class StreamedJob(Job):
     def __init__(self, args: argparse.Namespace, hidden: list[int]) -> None:
         self.args = args
         self.world: Any = args.world or Alone()
-        if args.data in DATA_SETS or is_read_once(args.data) or args.target is None:
-            wanted = "wants a file, which is read more than once, and its target"
-            hint = "--target COLUMN" if args.target is None else "writing it into a file first"
-            raise InputError(lesson("--stream", wanted, repr(args.data), hint=hint))
-        if one_scale(args):
-            raise InputError(lesson("--stream", "scales each column by its own spread", "--scaling table"))
+        _check(args)
         asked = asked_columns(args)
         set_aside(args, args.target, asked)
         self.weights = None if args.sample_weight is None else StreamedWeights(args.sample_weight)
@@ -200,3 +195,13 @@ def _peak() -> float:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e3 if sys.platform != "darwin" else 1e6)
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Raise InputError for what cannot be streamed."""
+    if args.data in DATA_SETS or is_read_once(args.data) or args.target is None:
+        wanted = "wants a file, which is read more than once, and its target"
+        hint = "--target COLUMN" if args.target is None else "writing it into a file first"
+        raise InputError(lesson("--stream", wanted, repr(args.data), hint=hint))
+    if one_scale(args):
+        raise InputError(lesson("--stream", "scales each column by its own spread", "--scaling table"))

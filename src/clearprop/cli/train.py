@@ -221,9 +221,7 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
         job.finish(folder, history, report)
     report.written(output)
     if failed is not None or _went_badly(history):
-        report.say("\nThe training went badly. The network as it was at the start:", always=True)
-        job.model.network = job.start
-        job.examine(report)
+        _look_back(job, report)
     if failed is not None:
         raise InputError(str(failed)) from failed
     if history.ended == "interrupted" or kept is not None:
@@ -231,6 +229,13 @@ def _learned(job: Any, asked: argparse.Namespace, hidden: list[int], report: Any
         print(f"Stopped by Ctrl-C: {what} until then is kept.", file=sys.stderr)
         return 130
     return 0
+
+
+def _look_back(job: Any, report: Any) -> None:
+    """Print what the doctor finds in the network as it was before it learned."""
+    report.say("\nThe training went badly. The network as it was at the start:", always=True)
+    job.model.network = job.start
+    job.examine(report)
 
 
 def _job(args: argparse.Namespace, hidden: list[int]) -> Any:

@@ -522,22 +522,10 @@ def compile(
     3.2
     2.048
     """
-    refuse_texts(
-        "compile",
-        verify=verify,
-        fallback=fallback,
-        donate=donate,
-        any_length=any_length,
-        check_indices=check_indices,
-    )
-    if executor not in (names := (AUTO, *EXECUTORS)):
-        raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(names)}", f"{executor!r}"))
+    truths = {"verify": verify, "fallback": fallback, "donate": donate, "check_indices": check_indices}
+    refuse_texts("compile", **truths, any_length=any_length)
     prove = prove or os.environ.get("CLEARPROP_PROVE") or DEFAULT
-    if prove not in SCHEDULES:
-        raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
-    if any_length and executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light)):
-        wanted, got = "plans for any length are run by numpy or llvm", f"executor={executor!r}"
-        raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="executor='auto'"))
+    _check_words(executor, prove, any_length)
     where = _where(executor, Where(mesh, device, donate, check_indices, precision))
     if where is not None and where.precision is not None:
         prove = "never"
@@ -548,6 +536,17 @@ def compile(
     if not callable(function):
         raise TypeError(lesson("compile(step)", "wants a function", f"{function!r}"))
     return CompiledStep(function, executor, verify, fallback, limit, prove, where, any_length)
+
+
+def _check_words(executor: str, prove: str, any_length: bool) -> None:
+    """Raise ValueError for an executor or a schedule of proofs that there is not, or not together."""
+    if executor not in (names := (AUTO, *EXECUTORS)):
+        raise ValueError(lesson("compile(step)", f"executor is one of {', '.join(names)}", f"{executor!r}"))
+    if prove not in SCHEDULES:
+        raise ValueError(lesson("compile(step)", f"prove is one of {', '.join(SCHEDULES)}", f"{prove!r}"))
+    if any_length and executor not in (AUTO, *(n for n in EXECUTORS if EXECUTORS[n].light)):
+        wanted, got = "plans for any length are run by numpy or llvm", f"executor={executor!r}"
+        raise ValueError(lesson("compile(step, any_length=True)", wanted, got, hint="executor='auto'"))
 
 
 PRECISIONS = ("highest", "tf32", "bfloat16")

@@ -330,16 +330,9 @@ def stream_table(
     (('a', 'b'), 60)
     """
     refuse_texts("stream_table", robust=robust, many_classes=many_classes)
-    if not isinstance(path, (list, tuple)) and is_read_once(path):
-        wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
-        raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))
-    if group is not None and time is not None:
-        wanted = "divides the rows by groups or by time"
-        raise InputError(lesson("stream_table(group=, time=)", wanted, "both", hint="one of the two"))
+    _check(path, group, time)
     asked = dict(columns or {})
-    as_written = {name for name, kind in asked.items() if kind in ("category", "text")}
-    as_written |= {group} if group is not None else set()
-    pieces = Pieces(path, block_rows, as_written, spelling, world)
+    pieces = Pieces(path, block_rows, _as_written(asked, group), spelling, world)
     most = HELD_OUT / pieces.expected
     division: Division = ByLine(min(validation, most), min(test, most), seed)
     groups: Groups | None = None
@@ -350,20 +343,37 @@ def stream_table(
     settled: Reading | None = None
 
     def find(statistics: Statistics) -> Reading:
-        if settled is not None:
-            return settled
-        sample = statistics.sample.table()
-        two = len(statistics.different()) == 2 and len(np.unique(sample.columns[target])) < 2
-        goal = "classification" if task is None and two else task  # one of them so rare that it was not drawn
-        return inspect(
-            sample, target, task=goal, columns=asked, many_classes=many_classes, delimiter=sample.delimiter
-        )
+        return settled or _found(statistics, target, task, columns=asked, many_classes=many_classes)
 
     if time is not None:
         settled = _gathered(pieces, target, division, find).reading
         division = latest(pieces.known(target), settled, time, validation, test, HELD_OUT, pieces.world)
     found = _gathered(pieces, target, division, find, watch)
     return _encoded(found, pieces, division, Manner(loss, levels, robust), groups)
+
+
+def _check(path: Any, group: str | None, time: str | None) -> None:
+    """Raise InputError for what cannot be read twice, and for rows divided in two ways."""
+    if not isinstance(path, (list, tuple)) and is_read_once(path):
+        wanted, got = "wants a file, which is read more than once", f"{path!s:.60} can be read once"
+        raise InputError(lesson("stream_table(path)", wanted, got, hint="read_table, or a file of it"))
+    if group is not None and time is not None:
+        wanted = "divides the rows by groups or by time"
+        raise InputError(lesson("stream_table(group=, time=)", wanted, "both", hint="one of the two"))
+
+
+def _as_written(asked: dict[str, str], group: str | None) -> set[str]:
+    """Return the columns whose cells are kept as they are written."""
+    words = {name for name, kind in asked.items() if kind in ("category", "text")}
+    return words if group is None else {*words, group}
+
+
+def _found(statistics: Statistics, target: str, task: str | None, **asked: Any) -> Reading:
+    """Return what the columns of the sample are, and what is to be learned."""
+    sample = statistics.sample.table()
+    two = len(statistics.different()) == 2 and len(np.unique(sample.columns[target])) < 2
+    goal = "classification" if task is None and two else task  # one of them so rare that it was not drawn
+    return inspect(sample, target, task=goal, delimiter=sample.delimiter, **asked)
 
 
 @dataclass(frozen=True)

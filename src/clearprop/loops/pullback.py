@@ -76,12 +76,8 @@ def pullback(
             zip(body.results[len(body.results) - len(saved) :], entries[-len(saved) :], strict=False)
         )
         values = tensors(body, began, inputs, outer, known)
-        grads: dict[Tensor, Any] = {}
-        for k, g in [*zip(floats, carry, strict=True), *((carried + k, next(later)) for k in outputs)]:
-            at = body.results[k]
-            node = None if isinstance(at, Written) else values[at]
-            if node is not None and node.requires_grad:
-                grads[node] = grads[node] + g if node in grads else g
+        seeds = [*zip(floats, carry, strict=True), *((carried + k, next(later)) for k in outputs)]
+        grads = _arrived([(body.results[k], g) for k, g in seeds], values)
         propagate(list(dict.fromkeys(values)), grads, create_graph=True)
         more = dict(zip(begun, later, strict=False))
         new = [_plus(grads.get(began[k]), more.get(k), began[k]) for k in floats]
@@ -100,6 +96,16 @@ def pullback(
     inside += [*(arriving.outer[k] for k in begun), *saved]
     made, _, besides = traced(turn, [arriving.carry[k] for k in floats], inside, 1, given.outer)
     return Pullback(made, besides, floats, layout["sums"], layout["entries"], layout["outer"])
+
+
+def _arrived(seeds: list[tuple[Any, Any]], values: list[Any]) -> dict[Tensor, Any]:
+    """Return what arrives at each Tensor, from pairs of a result's place and its gradient."""
+    grads: dict[Tensor, Any] = {}
+    for at, g in seeds:
+        node = None if isinstance(at, Written) else values[at]
+        if node is not None and node.requires_grad:
+            grads[node] = grads[node] + g if node in grads else g
+    return grads
 
 
 def tensors(

@@ -65,9 +65,7 @@ def solve_ivp(
     """
     called = "solve_ivp(fun, t_span, y0)"
     refuse_recording(called)
-    if needs_gradient([t_span, t_eval]):
-        hint = "fun(s, y) * (t1 - t0) on the interval (0, 1), where the ends are numbers that need a gradient"
-        raise TypeError(lesson(called, "wants times without a gradient", "a Tensor", at_line(), hint))
+    _refuse_times(called, t_span, t_eval)
     more = args if args is None or isinstance(args, tuple) else (args,)
     start = _vector(y0)
     noting = Noting()
@@ -97,6 +95,12 @@ def solve_ivp(
     places = np.asarray(sampled.t, np.float64)  # SciPy has an empty list where none are wanted
     sampled["y"] = _replayed(slope, found.t, start, getattr(_scipys(), method), places)
     return sampled
+
+
+def _refuse_times(called: str, *times: Any) -> None:
+    if needs_gradient([*times]):
+        hint = "fun(s, y) * (t1 - t0) on the interval (0, 1), where the ends are numbers that need a gradient"
+        raise TypeError(lesson(called, "wants times without a gradient", "a Tensor", at_line(), hint))
 
 
 def _replayed(slope: Any, times: Any, y: Any, method: Any, wanted: Any) -> Any:

@@ -53,6 +53,9 @@ class Heads:
 
     def checked(self, inputs: list[Any], size: int, batch_first: bool) -> bool:
         """Complain about shapes that do not fit; tell whether there is no batch axis."""
+        if any(w is None for w in self.weights):
+            hint = "in_proj_weight, or use_separate_proj_weight=True with three arrays"
+            raise ValueError(lesson(self.called, "wants the weights of q, k and v", "None", hint=hint))
         query, key, value = inputs
         axes = {len(x.shape) for x in inputs}
         place = 0 if len(query.shape) == 2 or not batch_first else 1
@@ -158,12 +161,8 @@ def multi_head_attention_forward(
     [(5, 2, 8), (2, 5, 5)]
     """
     called = "multi_head_attention_forward"
-    weights = q_proj_weight, k_proj_weight, v_proj_weight
-    if not use_separate_proj_weight:
-        weights = thirds(in_proj_weight, embed_dim_to_check)
-    if any(w is None for w in weights):
-        hint = "in_proj_weight, or use_separate_proj_weight=True with three arrays"
-        raise ValueError(lesson(called, "wants the weights of q, k and v", "None", hint=hint))
+    own = q_proj_weight, k_proj_weight, v_proj_weight
+    weights = own if use_separate_proj_weight else thirds(in_proj_weight, embed_dim_to_check)
     biases = in_proj_bias, bias_k, bias_v
     set_so = bool(add_zero_attn), dropout_p if training else 0.0
 
@@ -174,11 +173,20 @@ def multi_head_attention_forward(
     inputs = [arrayed(x) for x in (query, key, value)]
     alone = heads.checked(inputs, embed_dim_to_check, batch_first=False)
     needs_mask(called, is_causal, attn_mask)
-    inputs = [x[None] if alone else np.swapaxes(x, 0, 1) for x in inputs]
-    padding = arrayed(key_padding_mask)[None] if alone and key_padding_mask is not None else key_padding_mask
-    output, shown = heads.attend(inputs, padding, attn_mask, need_weights, average_attn_weights)
-    if alone:
-        return output[0], None if shown is None else shown[0]
+    asked = key_padding_mask, attn_mask, need_weights, average_attn_weights
+    return _single(heads, inputs, *asked) if alone else _batch_second(heads, inputs, *asked)
+
+
+def _single(heads: Heads, inputs: list[Any], padding: Any, *asked: Any) -> tuple[Any, Any]:
+    """Attend to a single example, as to a batch of one."""
+    rows = None if padding is None else arrayed(padding)[None]
+    output, shown = heads.attend([x[None] for x in inputs], rows, *asked)
+    return output[0], None if shown is None else shown[0]
+
+
+def _batch_second(heads: Heads, inputs: list[Any], padding: Any, *asked: Any) -> tuple[Any, Any]:
+    """Attend to inputs (L, n, E)."""
+    output, shown = heads.attend([np.swapaxes(x, 0, 1) for x in inputs], padding, *asked)
     return np.swapaxes(output, 0, 1), shown
 
 

@@ -45,54 +45,86 @@ def boxes_of(
     """
     known = names or {}
     order = topological_order(output)
-    users = users_in(order)
     shown = set(order if within is None else within)
-    fold_of = {node: fold for fold in folds for node in fold.members}
-    boxes: list[Box] = []
-    links: dict[tuple[str, str, int], Link] = {}
-    ids: dict[int, str] = {}
-
-    def add(thing: object, box: Box) -> None:
-        ids[id(thing)] = box.id
-        boxes.append(box)
-
-    numbers = {node: n for n, node in enumerate(order)}
-
-    def box_for(node: Tensor) -> Box:
-        return node_box(f"n{numbers[node]}", node, output, known, users, grad_text, value_text, grads)
-
+    texts = grad_text, value_text, grads
+    walk = _Boxing(output, order, shown, known, folds, texts)
     for node in order:
-        if node not in shown or (node.op is None and node is not output):
-            continue
-        fold = fold_of.get(node)
-        for i, x in enumerate(node.inputs):  # leaves and plain arrays come right before their first user
-            if id(x) in ids or is_number(x):
-                continue
-            if not isinstance(x, Tensor):
-                constants = sum(1 for box in boxes if box.id[0] == "c")
-                box = array_box(f"c{constants}", node.values[i], known.get(id(x), ""))
-                box.node = x
-                add(x, box)
-            elif x not in shown:
-                add(x, _outside(f"x{numbers[x]}", x, known))
-            elif x.op is None and x not in fold_of:
-                add(x, box_for(x))
+        if node in shown and (node.op is not None or node is output):
+            walk.visit(node)
+    headed(walk.boxes, known, language)
+    return walk.boxes, walk.links()
+
+
+class _Boxing:
+    """One walk over a graph: the boxes, and which of them stands for which node, array or fold."""
+
+    def __init__(
+        self,
+        output: Tensor,
+        order: list[Tensor],
+        shown: set[Tensor],
+        known: Mapping[int, str],
+        folds: Sequence[FoldedModule],
+        texts: tuple[Texts | None, Texts | None, Mapping[Tensor, Any] | None],
+    ) -> None:
+        self.output, self.order, self.shown, self.known = output, order, shown, known
+        self.folds, self.texts = folds, texts
+        self.users = users_in(order)
+        self.numbers = {node: n for n, node in enumerate(order)}
+        self.fold_of = {node: fold for fold in folds for node in fold.members}
+        self.boxes: list[Box] = []
+        self.ids: dict[int, str] = {}
+
+    def visit(self, node: Tensor) -> None:
+        """Add the boxes of a node and of what comes right before it: leaves and plain arrays, once each."""
+        for x, value in zip(node.inputs, node.values, strict=True):
+            if id(x) not in self.ids and not is_number(x):
+                self._add(x, self._of_input(x, value))
+        fold = self.fold_of.get(node)
         if fold is None:
-            add(node, box_for(node))
-            if within is not None and any(user not in shown for user, _ in users.get(node, ())):
-                boxes[-1].kind = "output"
-        else:
-            if id(fold) not in ids:
-                add(fold, module_box(f"m{folds.index(fold)}", fold, output, users, grads))
-            ids.update((id(member), ids[id(fold)]) for member in fold.members)
-    for node in order:
-        if node in shown:
+            self._add(node, self._of_node(node))
+            if any(user not in self.shown for user, _ in self.users.get(node, ())):
+                self.boxes[-1].kind = "output"
+            return
+        if id(fold) not in self.ids:
+            name = f"m{self.folds.index(fold)}"
+            self._add(fold, module_box(name, fold, self.output, self.users, self.texts[2]))
+        self.ids.update((id(member), self.ids[id(fold)]) for member in fold.members)
+
+    def links(self) -> list[Link]:
+        """Return the arrows between the boxes, once each."""
+        found: dict[tuple[str, str, int], Link] = {}
+        for node in self.order:
+            here = self.ids.get(id(node))
+            if node not in self.shown or here is None:
+                continue
             for i, x in enumerate(node.inputs):
-                if id(x) in ids and ids[id(x)] != ids[id(node)]:
-                    key = (ids[id(x)], ids[id(node)], 0 if node in fold_of else i)
-                    links.setdefault(key, Link("-".join(map(str, key)), *key))
-    headed(boxes, known, language)
-    return boxes, list(links.values())
+                there = self.ids.get(id(x), here)
+                if there != here:
+                    key = (there, here, 0 if node in self.fold_of else i)
+                    found.setdefault(key, Link("-".join(map(str, key)), *key))
+        return list(found.values())
+
+    def _add(self, thing: object, box: Box | None) -> None:
+        if box is not None:
+            self.ids[id(thing)] = box.id
+            self.boxes.append(box)
+
+    def _of_node(self, node: Tensor) -> Box:
+        grad_text, value_text, grads = self.texts
+        name = f"n{self.numbers[node]}"
+        return node_box(name, node, self.output, self.known, self.users, grad_text, value_text, grads)
+
+    def _of_input(self, x: Any, value: Any) -> Box | None:
+        """Return the box of what nobody else adds: an array, a leaf, or what lies outside of the picture."""
+        if not isinstance(x, Tensor):
+            constants = sum(1 for box in self.boxes if box.id[0] == "c")
+            box = array_box(f"c{constants}", value, self.known.get(id(x), ""))
+            box.node = x
+            return box
+        if x not in self.shown:
+            return _outside(f"x{self.numbers[x]}", x, self.known)
+        return self._of_node(x) if x.op is None and x not in self.fold_of else None
 
 
 def _outside(id: str, node: Tensor, names: Mapping[int, str]) -> Box:

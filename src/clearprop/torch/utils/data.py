@@ -231,6 +231,15 @@ def default_collate(samples: Sequence[Any]) -> Any:
     return list(samples)
 
 
+def _check(both: bool, ahead: bool) -> None:
+    """Refuse a sampler beside `shuffle`, and batches made ahead by nobody."""
+    if both:
+        raise ValueError(lesson("DataLoader(...)", "sampler option is mutually exclusive with shuffle"))
+    if ahead:
+        wanted = "prefetch_factor option could only be specified in multiprocessing"
+        raise ValueError(lesson("DataLoader(prefetch_factor=)", wanted, hint="num_workers=2"))
+
+
 class DataLoader:
     """A dataset in batches, made here or by `num_workers` processes. Pinned memory changes nothing.
 
@@ -276,11 +285,7 @@ class DataLoader:
         pin_memory_device: str = "",
         in_order: bool = True,
     ) -> None:
-        if shuffle and sampler is not None:
-            raise ValueError(lesson("DataLoader(...)", "sampler option is mutually exclusive with shuffle"))
-        if prefetch_factor is not None and not num_workers:
-            wanted = "prefetch_factor option could only be specified in multiprocessing"
-            raise ValueError(lesson("DataLoader(prefetch_factor=)", wanted, hint="num_workers=2"))
+        _check(bool(shuffle) and sampler is not None, prefetch_factor is not None and not num_workers)
         self.dataset, self.batch_size, self.drop_last = dataset, batch_size, drop_last
         self.collate_fn = collate_fn or (default_collate if batch_size is not None else _as_it_is)
         self.num_workers, self.prefetch_factor = num_workers, prefetch_factor
@@ -293,16 +298,19 @@ class DataLoader:
         self._epoch = 0
         self.sampler: Any = sampler
         self.batch_sampler: Any = batch_sampler
-        if isinstance(dataset, IterableDataset):
-            return
-        if sampler is None:
-            self.sampler = (
-                RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
-            )
-        if batch_sampler is None and batch_size is not None:
-            if not isinstance(batch_size, int) or batch_size < 1:
-                raise ValueError(lesson("DataLoader(batch_size=)", "wants 1 or more", f"{batch_size!r}"))
-            self.batch_sampler = BatchSampler(self.sampler, batch_size, drop_last)
+        if not isinstance(dataset, IterableDataset):
+            self._choose(bool(shuffle))
+
+    def _choose(self, shuffle: bool) -> None:
+        """Make the samplers that were not given."""
+        if self.sampler is None:
+            shuffled = RandomSampler(self.dataset, generator=self.generator) if shuffle else None
+            self.sampler = shuffled or SequentialSampler(self.dataset)
+        size = self.batch_size
+        if self.batch_sampler is None and size is not None:
+            if not isinstance(size, int) or size < 1:
+                raise ValueError(lesson("DataLoader(batch_size=)", "wants 1 or more", f"{size!r}"))
+            self.batch_sampler = BatchSampler(self.sampler, size, self.drop_last)
 
     def __len__(self) -> int:
         return len(self.sampler if self.batch_sampler is None else self.batch_sampler)
