@@ -18,7 +18,7 @@ NAN = float("nan")
 def table(cells, **others):
     """A table with the column x, another of numbers, and a target of two classes."""
     rows = len(cells)
-    columns = {"x": list(map(str, cells)), "z": [f"{i * 0.37 % 1:.3f}" for i in range(rows)]}
+    columns = {"x": list(map(str, cells)), "z": [str(i * 37 % 100) for i in range(rows)]}
     columns |= {name: list(map(str, found)) for name, found in others.items()}
     columns["y"] = ["a" if i % 3 else "b" for i in range(rows)]
     return Table("t.csv", columns)
@@ -72,6 +72,61 @@ def test_a_comma_that_no_cell_settles_is_said_and_settled_by_the_rest_of_the_fil
     assert (beside.dress.number("1,500"), beside.says) == (1.5, [])
     told = Table("t.csv", table(open_cells).cells, spelling=Table("", {}).spelling.__class__(","))
     assert inspect(told, "y").findings["x"].dress.number("1,500") == 1.5
+
+
+# fmt: off
+MARKS = [  # cells, what parts the cells of the file, another column's cell; what they are, and whether that is said
+    (["735", "1.750", "2.250", "12"],          ",", "7",    [735, 1750, 2250, 12],         ""),
+    (["735", "1.752", "2.253", "12"],          ",", "7",    [735, 1.752, 2.253, 12],       "a decimal point"),
+    (["1.095", "1.512", "-3.353", "2.750"],    ",", "7",    [1.095, 1.512, -3.353, 2.75],  "a decimal point"),
+    (["1.095", "1.512", "3.353", "2.750"],     ",", "2.5",  [1.095, 1.512, 3.353, 2.75],   ""),
+    (["1.095", "1.512", "3.353", "2.750"],     ";", "2,5",  [1095, 1512, 3353, 2750],      ""),
+    (["1.000", "2.000", "15.000", "3.000"],    ",", "7",    [1, 2, 15, 3],                 "a decimal point"),
+    (["1.000", "2.000", "15.000", "3.000"],    ";", "2,5",  [1000, 2000, 15000, 3000],     ""),
+    (["4.000 kg", "5.500 kg", "7.250 kg", ""], ";", "7",    [4, 5.5, 7.25, NAN],           "a decimal point"),
+    (["1,008", "1,089", "1,239", "2,250"],     ";", "7",    [1.008, 1.089, 1.239, 2.25],   "a decimal comma"),
+    (["1,008", "735", "1,239", "2,250"],       ";", "7",    [1008, 735, 1239, 2250],       ""),
+    (["£1,008", "£1,035", "£1,239", "£2,250"], ";", "7",    [1008, 1035, 1239, 2250],      "thousands"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("cells", "mark", "other", "numbers", "said"), MARKS)
+def test_three_digits_behind_a_mark_are_settled_by_other_cells_or_said(cells, mark, other, numbers, said):
+    lines = [mark.join((f'"{cell}"', other, "ab"[i % 2])) for i, cell in enumerate(cells * 4)]
+    read = read_table("\n".join([f"x{mark}w{mark}y", *lines]).encode())
+    finding = inspect(read, "y", delimiter=read.delimiter).findings["x"]
+
+    np.testing.assert_allclose(numbers_only(read, "x", finding.dress), numbers * 4, rtol=1e-15)
+    assert [f"taken for {said}, which no cell settles" in told for told in finding.says] == [True] * bool(
+        said
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("town,y\n" + "Bern,1\nUri,2\n" * 8 + "Total:,24\n", "'town' is 'Total:' on line 18: a row of sums"),
+        ("town,y\n" + "Bern,1\nUri,2\n" * 8 + "Mean,1.5\n,\n", "'town' is 'Mean' on line 18: a row of sums"),
+        ("5.1,3.5,x\n" + "4.9,3.1,y\n5.2,3.3,x\n" * 8, "the first line names a column '5.1'"),
+        (
+            "hair,y\n" + "none,1\nred,2\nNA,2\n" * 8,
+            "'none' (8 rows) and 'NA' (8 rows) are all taken as missing",
+        ),
+    ],
+)
+def test_doubtful_rows_and_words_are_said(text, told):
+    read = read_table(text.encode())
+
+    assert any(told in said for said in inspect(read, list(read.cells)[-1]).said()), told
+
+
+@pytest.mark.parametrize("pair", ["ja Nein", "oui NON", "Sí no", "vero Falso", "True false"])
+def test_yes_and_no_of_other_languages_are_booleans_whatever_their_capitals(pair):
+    yes, no = pair.split()
+    finding = found([yes, no, yes.upper(), no.lower()] * 4)
+
+    assert finding.kind == "boolean"
 
 
 @pytest.mark.parametrize("cells", [

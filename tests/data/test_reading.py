@@ -53,6 +53,25 @@ def test_packed_files_are_known_by_their_content(tmp_path, name):
         assert table.lines.tolist() == [2, 3, 4]
 
 
+# fmt: off
+DELIMITERS = [
+    ("price, EUR;weight, kg\n1,5;2,25\n2,75;3,5\n",      ";",  ["price, EUR", "weight, kg"]),
+    ("price, EUR;weight, kg\n1,5;2,25\n2,75;3\n",        ";",  ["price, EUR", "weight, kg"]),
+    ("a,b;c\n1,2\n3,4\n",                                ",",  ["a", "b;c"]),
+    ("a;b,c;d\n1,2\n3,4\n",                              ",",  ["a;b", "c;d"]),
+    ('a,"b;c;d"\n1,"2\n3"\n4,5\n',                      ",",  ["a", "b;c;d"]),
+    ("a\tb, c, d\n1\t2\n3\t4, 5\n",                   "\t", ["a", "b, c, d"]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("text", "mark", "names"), DELIMITERS)
+def test_the_delimiter_stands_equally_often_in_each_of_the_first_lines(text, mark, names):
+    table = read_table(text.encode())
+
+    assert (table.delimiter, list(table.cells)) == (mark, names)
+
+
 def test_a_dash_is_standard_input(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PACKED["gzip"])))
 

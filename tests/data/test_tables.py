@@ -74,6 +74,8 @@ def test_other_encodings_are_named(written):
         "  Try --encoding latin-1."
     )
     assert "--encoding utf-16" in refusal(written("a,b\n1,2\n".encode("utf-16")))
+    assert "--encoding utf-16-le" in refusal(written("a,b\n1,2\n".encode("utf-16-le")))
+    assert "--encoding utf-16-be" in refusal(written("a,b\n1,2\n".encode("utf-16-be")))
     assert "does not know the encoding: 'klingon'" in refusal(latin, encoding="klingon")
 
 

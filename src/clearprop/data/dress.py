@@ -44,6 +44,8 @@ _FORM = re.compile(
 )
 _IN_THREES = re.compile(r"\d{1,3}(\D\d{3})+|\d{1,2}(\D\d{2})+\D\d{3}")  # 1,234,567, and 12,34,567 in India
 _OPEN = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")  # thousands, or a number with three decimals
+_POINTED = ("$", "£", "¥", "USD", "GBP", "US$")  # where these are paid, the decimal mark is a point
+_OTHER = {",": ".", ".": ","}
 _NAMES = {",": "a comma", ".": "a point", " ": "a blank", "'": "an apostrophe"}
 
 
@@ -139,36 +141,67 @@ class Dress:
         return dress
 
 
+@dataclass(frozen=True)
+class Usual:
+    """The decimal mark that the columns of a file settle between them, if they do.
+
+    Where they do not, `semicolons` says whether cells are parted by them, as programs do that write `1,5`.
+    """
+
+    mark: str | None = None
+    semicolons: bool = False
+
+
+def open_remark(word: str, mark: str, decimal: str) -> str:
+    """Return what to say of a mark that nothing settles, with the option that takes it the other way.
+
+    >>> open_remark("1.750", ".", ".")
+    "'1.750' is taken for a decimal point, which no cell settles (--decimal , if it parts thousands)"
+    """
+    if mark == decimal:
+        taken, other = f"a decimal {'comma' if mark == ',' else 'point'}", "if it parts thousands"
+    else:
+        taken, other = "thousands", "if it is not"
+    return f"{word!r} is taken for {taken}, which no cell settles (--decimal {_OTHER[decimal]} {other})"
+
+
 @dataclass
 class Undressed:
-    """A column's different words as numbers: NaN where one is none, whose places `strange` has."""
+    """A column's different words as numbers: NaN where one is none, whose places `strange` has.
+
+    `open_mark` is the mark that no cell and no other column settles, `votes` has the decimal mark that is.
+    """
 
     dress: Dress
     values: Array
     strange: list[int] = field(default_factory=list)
     large: list[int] = field(default_factory=list)
-    open_marks: bool = False
+    open_mark: str = ""
     votes: frozenset[str] = frozenset()
 
 
-def undress(words: Sequence[str], decimal: str | None = None, usual: str | None = None) -> Undressed:
+def undress(words: Sequence[str], decimal: str | None = None, usual: Usual | None = None) -> Undressed:
     """Find out what a column's numbers wear, and take it off.
 
     `decimal` is the mark that the reader was told, `usual` the one that the rest of the file has: it settles
-    what the words leave open. Without both, `1,500` is fifteen hundred and `1.500` is one and a half.
+    what the words leave open. Without both, `1,500` is fifteen hundred and `1.500` is one and a half, unless
+    words tell that the mark parts thousands: see `_parts_thousands`.
 
     >>> undress(["$2,480", "$12.50", "-$3"]).values
     array([2480. ,   12.5,   -3. ])
     """
     plain = [as_number(word) for word in words]
     odd = [i for i, number in enumerate(plain) if number is None]
-    if not odd and decimal != "," and usual != ",":
-        return Undressed(Dress(), np.array(plain, np.float64))
+    usual = usual or Usual()
+    told = decimal or usual.mark
+    if not odd and (told == "." or (told is None and not any(map(is_open, words)))):
+        votes = {"."} if any("." in word for word in words) else ()
+        return Undressed(Dress(), np.array(plain, np.float64), votes=frozenset(votes))
     parts = [_parts(word) for word in words]
     found = [part for part in parts if part is not None]
-    dress, open_marks, votes = _dress(found, decimal, usual)
+    dress, open_mark, votes = _dress(found, decimal, usual)
     values = np.full(len(words), np.nan)
-    result = Undressed(dress, values, open_marks=open_marks, votes=votes)
+    result = Undressed(dress, values, open_mark=open_mark, votes=votes)
     for i, word in enumerate(words):
         number = dress.number(word)
         number = _infinite(word) if number is None else number
@@ -181,8 +214,8 @@ def undress(words: Sequence[str], decimal: str | None = None, usual: str | None 
     return result
 
 
-def _dress(found: list[re.Match[str]], decimal: str | None, usual: str | None) -> tuple[Dress, bool, Any]:
-    """Return what most of the words wear, whether their marks were left open, and what they settled."""
+def _dress(found: list[re.Match[str]], decimal: str | None, usual: Usual) -> tuple[Dress, str, Any]:
+    """Return what most of the words wear, the mark that was left open, and what they settled."""
     votes, blanks, open_marks = Counter[str](), Counter[str](), Counter[str]()
     for part in found:
         digits = part["digits"].strip(_BLANKS)
@@ -194,26 +227,54 @@ def _dress(found: list[re.Match[str]], decimal: str | None, usual: str | None) -
             open_marks["," if "," in digits else "."] += 1
         elif mark := _decimal_mark(digits):
             votes[mark] += 1
+    marks = Counter(part["before"] or part["after"] or "" for part in found)
+    money = Counter({name: n for name, n in marks.items() if _is_currency(name)})
+    currency = money.most_common(1)[0][0] if money else ""
+    left = "" if votes or decimal or usual.mark or len(open_marks) > 1 else "".join(open_marks)
+    pointed = left == "," and currency in _POINTED
+    if pointed and not usual.semicolons:
+        left = ""
+    elif left and _parts_thousands([part["digits"].strip(_BLANKS) for part in found], left):
+        votes["." if left == "," else ","] += 1
+        left = ""
     told = decimal if decimal in votes or not votes else None  # a column may differ from the rest of its file
-    mark = told or (votes.most_common(1)[0][0] if votes else usual or ".")
+    assumed = "," if left == "," and usual.semicolons and not pointed else "."
+    mark = told or (votes.most_common(1)[0][0] if votes else usual.mark or assumed)
     other = "," if mark == "." else "."
     grouped = any(_grouped(part["digits"].strip(_BLANKS), mark, other) for part in found)
     thousands = other if grouped else blanks.most_common(1)[0][0] if blanks else ""
-    marks = Counter(part["before"] or part["after"] or "" for part in found)
-    money = Counter({name: n for name, n in marks.items() if _is_currency(name)})
     units = Counter({name: n for name, n in marks.items() if name not in money and name not in ("", "%")})
     signs = "".join((part["sign"] or "") + (part["inner"] or "") for part in found)
     dress = Dress(
         decimal=mark if open_marks[mark] or votes[mark] or mark == "." or grouped else ".",
         thousands=thousands,
-        currency=money.most_common(1)[0][0] if money else "",
+        currency=currency,
         unit=units.most_common(1)[0][0] if units and marks[""] == 0 and len(units) == 1 else "",
         percent=2 * marks["%"] > len(found) - _zeros(found),
         parentheses=any(part["open"] for part in found),
         minus=any(mark in signs for mark in _MINUS[1:]),
     )
-    unsettled = bool(open_marks[","]) and not votes and decimal is None and usual is None
-    return dress, unsettled and dress.currency not in ("$", "£", "¥"), frozenset(votes)
+    return dress, left, frozenset(votes)
+
+
+def is_open(word: str) -> bool:
+    """Return whether a number may have a mark between thousands, or three decimals behind it.
+
+    >>> is_open("1.095"), is_open("0.095"), is_open("1.5")
+    (True, False, False)
+    """
+    return _OPEN.fullmatch(word.strip().lstrip("+-")) is not None
+
+
+def _parts_thousands(digits: list[str], mark: str) -> bool:
+    """Return whether numbers tell that a mark with three digits behind it parts thousands: 735 and 1.750.
+
+    A decimal fraction written in its shortest form does not end in 0, and one of fixed length is in every
+    number; so both together are none, where what has no mark is below 1000 and has three digits too.
+    """
+    bare = [word for word in digits if word.isdecimal()]
+    ends = any(mark in word and word.endswith("0") for word in digits)
+    return ends and max(map(len, bare), default=0) == 3
 
 
 def _decimal_mark(digits: str) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from clearprop.data.cells import Moments, Numbers, as_number, as_words
-from clearprop.data.kinds import ASKED, Finding, guess, has_fractions, usual_decimal
+from clearprop.data.cells import Moments, Numbers, Words, as_number, as_words
+from clearprop.data.dress import Usual
+from clearprop.data.kinds import ASKED, Finding, guess, may_have_points, usual_decimal
 from clearprop.data.readings import numbers_only
-from clearprop.data.tables import Table
+from clearprop.data.tables import Table, counted
 from clearprop.data.targets import Aim, aim_at, labels
 from clearprop.errors import InputError, lesson
 
@@ -85,9 +87,9 @@ def inspect(
     table.found(target, "the target")
     others = [name for name in table.cells if name != target]
     usual = usual_decimal(table, [*others, target], delimiter)
-    if usual == ",":
+    if usual.mark == ",":
         found = table.cells.items()
-        table.verbatim([n for n, cells in found if isinstance(cells, Numbers) and has_fractions(cells)])
+        table.verbatim([n for n, cells in found if isinstance(cells, Numbers) and may_have_points(table, n)])
     aim = _aim(table, target, task, asked.get(target), usual, many_classes)
     reading = Reading(target, aim.task, aim=aim, remarks=[])
     reading.findings = {name: guess(table, name, asked.get(name), usual) for name in others}
@@ -99,8 +101,54 @@ def inspect(
         raise InputError(
             lesson(table.path, f"wants columns to predict {target!r} from", "there are no others")
         )
-    reading.remarks += copies(table, reading)
+    reading.remarks += [*doubtful(table, reading), *copies(table, reading)]
     return reading
+
+
+_SUMS = re.compile(r"(grand |sub-?)?totals?|sums?|means?|average|overall|gesamt|summe|mittelwert", re.I)
+
+
+def doubtful(table: Table, reading: Reading) -> list[str]:
+    """Return remarks on a first line that may be a row, last rows of sums, and words taken for missing.
+
+    >>> columns = {"town": ["Bern", "Uri"] * 8 + ["Total"], "y": ["1", "2"] * 8 + ["24"]}
+    >>> doubtful(Table("t", columns), Reading("y", ""))
+    ["'town' is 'Total' on line 18: a row of sums or means is no observation (better without it)"]
+    """
+    told = []
+    if named := [name for name in table.cells if as_number(name) is not None and "." in name]:
+        told.append(f"the first line names a column {named[0]!r}: is it a row, and no names are there?")
+    for name, cells in table.cells.items():
+        if not isinstance(cells, Words):
+            continue
+        if (row := _row_of_sums(cells)) is not None:
+            what = f"{name!r} is {cells.words[cells.codes[row]].strip()!r} {table.at(row)}"
+            told.append(f"{what}: a row of sums or means is no observation (better without it)")
+        if name in reading.texts and (both := _words_for_none(table, cells)):
+            told.append(f"{name!r}: {both} are all taken as missing")
+    return told
+
+
+def _row_of_sums(cells: Words) -> int | None:
+    """Return which of the last rows has the only cell that says that it is of sums."""
+    for row in range(max(0, len(cells) - 3), len(cells)):
+        code = cells.codes[row]
+        said = _SUMS.fullmatch(cells.words[code].strip().rstrip(":"))
+        if said and np.sum(cells.codes == code) == 1:
+            return row
+    return None
+
+
+def _words_for_none(table: Table, cells: Words) -> str:
+    """Return words that may be a category of their own, none, and stand beside other words for missing."""
+    counts: dict[str, int] = {}
+    for word, gone, times in zip(cells.words, table.missing(cells), cells.counts().tolist(), strict=True):
+        if gone and times:
+            counts[word.strip()] = counts.get(word.strip(), 0) + times
+    different = {word.lower() for word in counts}
+    if len(different) < 2 or different.isdisjoint(("none", "nil")):
+        return ""
+    return " and ".join(f"{word!r} ({counted(times, 'row')})" for word, times in counts.items())
 
 
 def guessed(table: Table, asked: Mapping[str, str] | None = None) -> dict[str, Finding]:
@@ -122,7 +170,7 @@ def guessed(table: Table, asked: Mapping[str, str] | None = None) -> dict[str, F
 
 
 def _aim(
-    table: Table, target: str, task: str | None, asked: str | None, usual: str | None, many_classes: bool
+    table: Table, target: str, task: str | None, asked: str | None, usual: Usual, many_classes: bool
 ) -> Aim:
     if asked == "ignore":
         raise InputError(lesson(table.path, "cannot both predict a column and leave it out", repr(target)))

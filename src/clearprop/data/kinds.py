@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from clearprop.data.cells import Moments, Numbers, Words, as_words, shortest
+from clearprop.data.cells import Moments, Numbers, as_number, as_words, shortest
 from clearprop.data.dates import Form, dated, far_moment, from_numbers, like_seconds, unit_of
-from clearprop.data.dress import Dress, undress
+from clearprop.data.dress import Dress, Usual, is_open, open_remark, undress
 from clearprop.data.tables import Table, counted, listed
 from clearprop.errors import InputError, lesson
 
@@ -21,7 +21,9 @@ Array = npt.NDArray[Any]
 ASKED = ("number", "category", "date", "ignore", "text")
 """What a person can say that a column is."""
 
-_BOOLEANS = [{"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"on", "off"}]
+_PAIRS = """yes no, y n, true false, t f, on off, ja nein, j n, wahr falsch, oui non, o n, vrai faux, sí no,
+si no, sì no, verdadero falso, vero falso"""
+_BOOLEANS = [set(pair.split()) for pair in _PAIRS.split(",")]
 _ID = re.compile(
     r"(^|[\s_.-])(id|ids|uuid|guid|key|index|idx|nr|no|rownames?|serial)$|[a-z]I[Dd]$|^unnamed", re.I
 )
@@ -92,7 +94,7 @@ class Look:
         return np.flatnonzero(cells.spread([word.strip() in wanted for word in cells.words], bool)).tolist()
 
 
-def guess(table: Table, name: str, asked: str | None = None, usual: str | None = None) -> Finding:
+def guess(table: Table, name: str, asked: str | None = None, usual: Usual | None = None) -> Finding:
     """Find out what a column is; `asked` is what a person said, `usual` the decimal mark of the file.
 
     A column is a number if every cell that is there is one, in whatever dress; a date likewise. One of mostly
@@ -121,7 +123,7 @@ def guess(table: Table, name: str, asked: str | None = None, usual: str | None =
     return _of_words(Look.at(table, name), usual)
 
 
-def _as_asked(table: Table, name: str, asked: str, usual: str | None) -> Finding:
+def _as_asked(table: Table, name: str, asked: str, usual: Usual | None) -> Finding:
     look = Look.at(table, name)
     if asked == "number":
         found = undress(look.words, table.spelling.decimal, usual)
@@ -178,7 +180,7 @@ def _names_moments(name: str) -> bool:
     return any(map(_MOMENT.fullmatch, parts)) and parts[-1].lower() not in _NO_MOMENT
 
 
-def _of_words(look: Look, usual: str | None) -> Finding:
+def _of_words(look: Look, usual: Usual | None) -> Finding:
     name, words = look.name, look.words
     if len(words) == 1:
         one = dated(words, look.table.spelling.day_first)
@@ -213,11 +215,9 @@ def _of_undressed(look: Look, found: Any) -> Finding:
     if finding.kind != "number" and not found.dress.plain and finding.kind != "constant":
         finding = Finding(look.name, "number")  # 1,001 or $5 is an amount, even where each row has its own
     finding.dress = found.dress
-    if found.open_marks:
-        first = next(word for word in look.words if "," in word)
-        finding.says.append(
-            f"{first!r} is taken for thousands, which no cell settles (--decimal , if it is not)"
-        )
+    if found.open_mark:
+        first = next(word for word in look.words if found.open_mark in word)
+        finding.says.append(open_remark(first, found.open_mark, found.dress.decimal))
     if found.large:
         cells = int(look.counts[found.large].sum())
         finding.says.append(_large(cells, look.words[found.large[0]]))
@@ -333,26 +333,54 @@ def stray(look: Look, strange: list[int]) -> InputError:
     return _refused(look, strange, "number", target=True)
 
 
-def usual_decimal(table: Table, names: Sequence[str], delimiter: str | None = None) -> str | None:
-    """Return the decimal mark that the columns of a file settle between them, or None where they do not.
+def usual_decimal(table: Table, names: Sequence[str], delimiter: str | None = None) -> Usual:
+    """Return the decimal mark that the columns of a file settle between them, if they do.
 
-    Where one column has `1,5`, the `1,500` of another is one and a half too. A file with semicolons between
-    its cells has decimal commas unless a column shows a point.
+    Where one column has `1,5`, the `1,500` of another is one and a half too, and thousands where it has 1.5.
+    Numbers that may have points between thousands are read once more, as they are written.
     """
     if table.spelling.decimal is not None:
-        return table.spelling.decimal
+        return Usual(table.spelling.decimal)
     votes: set[str] = set()
     for name in names:
         cells = table.found(name)
-        if isinstance(cells, Words) and any("," in word for word in cells.words):
-            look = Look.at(table, name)
-            found = undress(look.words)
-            votes |= found.votes if 2 * len(found.strange) < len(look.words) else set()
-        elif isinstance(cells, Numbers) and delimiter == ";":
-            votes |= {"."} if has_fractions(cells) else set()
-    if not votes and delimiter == ";":
-        return ","
-    return votes.pop() if len(votes) == 1 else None
+        if isinstance(cells, Numbers):
+            if not _may_be_thousands(table, name, cells):
+                votes |= {"."} if has_fractions(cells) else set()
+                continue
+            table.verbatim([name])
+        look = Look.at(table, name)
+        if any("," in word or "." in word for word in look.words) and _mostly_numbers(look.words[:200]):
+            votes |= undress(look.words).votes
+    return Usual(votes.pop() if len(votes) == 1 else None, delimiter == ";" and not votes)
+
+
+def _mostly_numbers(words: Sequence[str]) -> bool:
+    return 2 * len(undress(words).strange) < len(words)
+
+
+def _may_be_thousands(table: Table, name: str, cells: Numbers) -> bool:
+    """Return whether numbers of a text were perhaps 1.095 for a thousand and ninety-five."""
+    known = np.abs(cells.values[np.isfinite(cells.values)])
+    if table.again is None or table.first is None or not known.size or known.max() >= 1000:
+        return False
+    parts = known[known != np.round(known)]
+    if parts.size and (parts.min() < 1 or np.any(np.abs(np.round(1000 * parts) - 1000 * parts) > 1e-6)):
+        return False
+    pointed = _pointed(table, name)
+    return all(map(is_open, pointed)) and bool(pointed or parts.size)
+
+
+def may_have_points(table: Table, name: str) -> bool:
+    """Return whether a column of numbers has one that is not whole, or a point among its first cells."""
+    cells = table.found(name)
+    return isinstance(cells, Numbers) and (has_fractions(cells) or bool(_pointed(table, name)))
+
+
+def _pointed(table: Table, name: str) -> list[str]:
+    """Return those of a column's first cells that are numbers with a point, as they are written."""
+    first = table.first()[name] if table.first else ()
+    return [word for word in first if "." in word and as_number(word) is not None]
 
 
 def has_fractions(cells: Numbers) -> bool:

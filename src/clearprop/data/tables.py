@@ -51,6 +51,7 @@ class Table:
         found = range(2, length + 2) if lines is None else lines
         self.lines: Array = np.asarray(found if isinstance(found, np.ndarray) else list(found), np.int64)
         self.delimiter: str | None = None  # between the cells of the file, where there is one
+        self.first: Callable[[], Mapping[str, Sequence[str]]] | None = None  # cells as they are written
         self.nameless: str | None = None  # the column behind a delimiter at the end of lines
         self._numbers: dict[str, tuple[Array, list[int]]] = {}
 
@@ -165,7 +166,7 @@ def stacked(tables: Sequence[Table]) -> Table:
     columns = {name: _joined([table.found(name) for table in tables]) for name in first.cells}
     lines = np.concatenate([table.lines for table in tables])
     table = Table(first.path, columns, lines, first.spelling, place=first.place)
-    table.delimiter, table.nameless = first.delimiter, first.nameless
+    table.delimiter, table.nameless, table.first = first.delimiter, first.nameless, first.first
     return table
 
 

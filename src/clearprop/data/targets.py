@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import Moments, as_number
-from clearprop.data.dress import Dress, undress
+from clearprop.data.dress import Dress, Usual, open_remark, undress
 from clearprop.data.kinds import Look, looks_stray, padded, stray
 from clearprop.data.tables import Table, counted
 from clearprop.errors import InputError, lesson
@@ -34,7 +34,12 @@ class Aim:
 
 
 def aim_at(
-    table: Table, name: str, task: str | None = None, *, usual: str | None = None, many_classes: bool = False
+    table: Table,
+    name: str,
+    task: str | None = None,
+    *,
+    usual: Usual | None = None,
+    many_classes: bool = False,
 ) -> Aim:
     """Find out what a target asks for, unless `task` says.
 
@@ -67,7 +72,7 @@ def aim_at(
     return aim
 
 
-def _numeric(table: Table, look: Look, usual: str | None) -> tuple[Dress, Array, Array, list[str]] | None:
+def _numeric(table: Table, look: Look, usual: Usual | None) -> tuple[Dress, Array, Array, list[str]] | None:
     """Return a target's different numbers, how often each occurs and what to say; None where it is text."""
     if padded(look.words):
         return None
@@ -79,8 +84,9 @@ def _numeric(table: Table, look: Look, usual: str | None) -> tuple[Dress, Array,
             raise stray(look, found.strange)
         return None
     said = [] if found.dress.plain else [found.dress.said()]
-    if found.open_marks:
-        said.append("a comma is taken for thousands, which no cell settles (--decimal , if it is not)")
+    if found.open_mark:
+        first = next(word for word in look.words if found.open_mark in word)
+        said.append(open_remark(first, found.open_mark, found.dress.decimal))
     if found.large:
         said.append(f"{look.words[found.large[0]]!r} is too large for a number and taken as missing")
     known = ~np.isnan(found.values)

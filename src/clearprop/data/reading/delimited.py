@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import chain, islice
 from typing import Any
 
@@ -27,6 +27,8 @@ Array = npt.NDArray[Any]
 _DELIMITERS = ",;\t|"
 _ROWS = 4096  # so many at a time
 _CHARACTERS = 1 << 20
+_LINES = 20  # that tell the delimiter
+_FIRST = 500  # cells that are looked at to find out how they are written
 _ZERO = re.compile(r"\n[ ]*[+-]?0\d")
 _NAMED = {r"\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";", "space": " ", "blank": " ", "pipe": "|"}
 _TOLD = re.compile(r'("?)sep=(?P<mark>[^"\r\n])\1', re.IGNORECASE)
@@ -98,7 +100,14 @@ class Delimited:
         more = partial(self._verbatim, records)
         table = Table(self.source.name, found, lines, self.spelling, more)
         table.delimiter, table.nameless = self.delimiter, self.nameless
+        table.first = cache(partial(self._first, records))
         return table
+
+    def _first(self, records: Callable[[], Iterator[Records]]) -> dict[str, Sequence[str]]:
+        """Return the first cells of every column, as they are written."""
+        piece = next(piece for piece in records() if len(piece.lines))
+        found = piece.cells(list(range(len(self.names))))
+        return {name: cells[:_FIRST] for name, cells in zip(self.names, found, strict=True)}
 
     def _verbatim(self, records: Callable[[], Iterator[Records]], names: Sequence[str]) -> dict[str, Words]:
         columns, _ = self._columns(records(), set(names), True)
@@ -236,16 +245,15 @@ class Delimited:
         with self.source.reading() as stream:
             try:
                 text = io.TextIOWrapper(stream, self.encoding)
-                first = next((line for line in text if line.strip()), "")
+                lines = list(islice((line for line in text if line.strip()), _LINES))
+                first = lines[0] if lines else ""
             except UnicodeError as error:
                 raise self._wrong_encoding() from error
         told = _TOLD.fullmatch(first.strip("\r\n"))
         self.announced = told is not None and asked in (None, told["mark"])
         if asked is not None:
             return asked
-        outside = "".join(first.split('"')[::2])
-        most = max(_DELIMITERS, key=lambda mark: (outside.count(mark), -_DELIMITERS.index(mark)))
-        return most if told is None else told["mark"]
+        return _likeliest(lines) if told is None else told["mark"]
 
     def _checked_names(self, cells: list[str]) -> list[str]:
         names = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, start=1)]
@@ -269,6 +277,8 @@ class Delimited:
     # --- complaints ----------------------------------------------------------------------------------
     def _wrong_length(self, row: list[str], line: int) -> InputError:
         known = len(self.names) - self.closed
+        if any("\0" in cell for cell in row):
+            return self._nul(line)
         wanted = f"line {line} has {counted(len(row), 'cell')}, the first line has {known}"
         where, hint = f"The delimiter is {self.delimiter!r}.", ""
         if row[0].lstrip().startswith("#"):
@@ -304,7 +314,10 @@ class Delimited:
 
     def _nul(self, line: int) -> InputError:
         got = f"line {line} holds a NUL byte: the file holds bytes of another kind"
-        hint = "--encoding utf-16" if b"\0" in self.source.begins(2) else ""
+        begins = self.source.begins(2)
+        hint = ""
+        if b"\0" in begins:
+            hint = f"--encoding utf-16-{'be' if begins.startswith(bytes(1)) else 'le'}"
         return InputError(lesson(self.called, "wants a table of text", got, hint=hint))
 
     def _wrong_encoding(self) -> InputError:
@@ -320,6 +333,27 @@ class Delimited:
         hint = "--encoding utf-16" if begins in (b"\xff\xfe", b"\xfe\xff") else hint
         wanted = f"wants text encoded as {self.encoding.removesuffix('-sig')}"
         return InputError(lesson(self.called, wanted, where=where, hint=hint))
+
+
+def _likeliest(lines: Sequence[str]) -> str:
+    """Return the delimiter that the first line holds most of, or one that stands equally often in each line.
+
+    >>> _likeliest(["price, EUR;weight, kg", "1,5;2,25", "2,75;3"])
+    ';'
+    """
+    counts = [[outside.count(mark) for mark in _DELIMITERS] for outside in map(_outside, lines)]
+    first = counts[0] if counts else [0]
+    most = _DELIMITERS[first.index(max(first))]
+    if len(lines) < 3 or any(line.count('"') % 2 for line in lines):  # a cell of several lines
+        return most
+    found = zip(_DELIMITERS, zip(*counts, strict=True), strict=True)
+    even = [mark for mark, times in found if times[0] and len({*times}) == 1]
+    return most if most in even and most != "," else even[-1] if even else most
+
+
+def _outside(line: str) -> str:
+    """Return what of a line lies outside quotes."""
+    return "".join(line.split('"')[::2])
 
 
 def _decodes(content: bytes, encoding: str) -> bool:

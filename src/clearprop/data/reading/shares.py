@@ -360,6 +360,8 @@ def _text_of(
     start = max(span.start, len(head))
     part = Source(span.source.name, lambda: _stretch(span.source, head, start, span.stop))
     ahead = span.ahead if span.head else None
+    if delimiter is None:  # a part has other lines than the whole, and they tell it
+        delimiter = Delimited(span.source, None, encoding, spelling).delimiter
     reader = Delimited(part, delimiter, encoding, spelling, ahead=ahead)
     for table in reader.blocks(rows):
         table.lines = table.lines + span.before
