@@ -19,7 +19,7 @@ import numpy as np
 from clearprop.compiler.capture.culprits import picture
 from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
 from clearprop.compiler.capture.printing import warn
-from clearprop.compiler.capture.reading import standing
+from clearprop.compiler.capture.reading import forget, standing
 from clearprop.compiler.capture.recorder import Recorder, record
 from clearprop.compiler.capture.recording import Recording, fingerprint
 from clearprop.compiler.capture.refusals import RecordingError
@@ -235,6 +235,7 @@ class CompiledStep(Generic[P, R]):
         """Record the function, or with `fallback` run it; `tables` notes what is read of large ones."""
         with ExitStack() as alone:
             alone.enter_context(standing)
+            alone.callback(forget)
             watch = Lookout(self.function, objects((args, kwargs)), self.fallback, tables)
             if watch.tables is None or not watch.tables.known:
                 alone.close()  # nothing will stand for anything

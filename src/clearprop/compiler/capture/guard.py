@@ -110,6 +110,7 @@ class Lookout:
             raise
         finally:
             tables.listener, tables.settled = None, True
+            tables.rebuilt.clear()
             self.places.put_back()
         if self.unseen:
             raise Unseen
@@ -117,6 +118,10 @@ class Lookout:
     def reads(self, space: Any, key: Any) -> None:
         """Look at an entry of a table before the run does."""
         self._grow(lambda: self.around.watch(space, key))
+
+    def lists(self, members: Any) -> None:
+        """Look at all members of a set before the run does."""
+        self._grow(lambda: self.around.members(members))
 
     def opens(self, table: Any) -> None:
         """Look at all of a table before the run does."""

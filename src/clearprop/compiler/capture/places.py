@@ -22,7 +22,7 @@ class PlacesOfTables:
         self.around, self.tables = around, tables
         self.count: int = 0  # stand-ins that were put anywhere
         self._noting = NotingClasses(tables)
-        self._done = [0, 0, 0]
+        self._done = [0, 0, 0, 0]
 
     def fill(self) -> None:
         """Put stand-ins into all places that have come within reach since the last time."""
@@ -33,16 +33,21 @@ class PlacesOfTables:
                 self.count += 1
         around = self.around
         self._noting.start(around.noting)
-        self._done = [len(around.cells), len(around.globals), len(around.containers)]
+        known: list[list[Any]] = [around.cells, around.globals, around.containers, around.functions]
+        self._done = [*map(len, known)]
 
     def put_back(self) -> None:
         """Put the tables back, wherever something stands for them now."""
         self._noting.stop()
-        for place, name, x in self._places(0, 0, 0):
+        for place, name, x in self._places(0, 0, 0, 0):
             if original(x) is not x:
                 _put(place, name, original(x))
 
-    def _places(self, cells: int, named: int, containers: int) -> Iterator[tuple[Any, Any, Any]]:
+    def _places(
+        self, cells: int, named: int, containers: int, functions: int
+    ) -> Iterator[tuple[Any, Any, Any]]:
+        for function in self.around.functions[functions:]:
+            yield function, "__defaults__", function.__defaults__
         for cell in self.around.cells[cells:]:
             yield cell, "", inside(cell)
         for space, name in self.around.globals[named:]:
@@ -59,6 +64,8 @@ class PlacesOfTables:
 def _put(place: Any, name: Any, x: Any) -> None:
     if isinstance(place, types.CellType):
         place.cell_contents = x
+    elif isinstance(place, types.FunctionType):
+        setattr(place, name, x)
     elif isinstance(place, type):
         type.__setattr__(place, name, x)
     else:

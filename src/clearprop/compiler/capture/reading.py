@@ -27,6 +27,7 @@ if hasattr(os, "register_at_fork"):  # a child must not find stand-ins of a thre
     os.register_at_fork(
         before=standing.acquire, after_in_parent=standing.release, after_in_child=standing.release
     )
+_originals: dict[int, tuple[Any, Any]] = {}  # tuples that hold stand-ins, and what they stand for
 ASKING = {"type": type, "id": id}  # what code calls that tells a stand-in from its table
 
 
@@ -65,12 +66,11 @@ class StandInForTable:
         held, tables = object.__getattribute__(self, "_held"), object.__getattribute__(self, "_tables")
         if name == "__class__":
             return type(held)
-        if name == "get" and isinstance(held, dict):
+        if name == "get" and isinstance(held, (dict, types.MappingProxyType)):
             return functools.partial(_get, self, tables)
         if name.startswith("__"):
             return object.__getattribute__(self, name)
-        tables.opened(held)
-        return getattr(held, name)
+        return getattr(opened(self), name)
 
     def __len__(self) -> int:
         held, tables = about(self)
@@ -87,7 +87,8 @@ class StandInForTable:
         return opened(self).__reduce_ex__(protocol)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:  # a dict is no sequence there
-        return np.array(opened(self), dtype)
+        held = opened(self)
+        return held if isinstance(held, np.ndarray) and dtype is None and not copy else np.array(held, dtype)
 
     __hash__: Any = None
 
@@ -195,6 +196,11 @@ class StandInForFrozenset(StandInForTable):
         tables.read(held, x)
         return x in held
 
+    def __iter__(self) -> Any:
+        held, tables = about(self)
+        tables.listed(held)
+        return (stand_in(x, tables) for x in held)
+
     __hash__: Any = _whole("__hash__")
 
 
@@ -212,6 +218,56 @@ class StandInForSet(StandInForFrozenset):
 _look_whole(StandInForSet, "__iand__ __ior__ __isub__ __ixor__")
 
 
+class StandInForObjects(StandInForTable):
+    """Notes the places of an array of objects that are asked for."""
+
+    __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        held, tables = about(self)
+        if name in ("shape", "size", "ndim"):
+            tables.measured(held)
+            return getattr(held, name)
+        return super().__getattribute__(name)
+
+    def __getitem__(self, place: Any) -> Any:
+        held, tables = about(self)
+        places = place if type(place) is tuple else (place,)
+        one = len(places) == held.ndim and all(map(_is_index, places))
+        if not one:
+            return opened(self)[original(place)]
+        key = tuple(map(operator.index, places))
+        tables.measured(held)
+        found = held[key]
+        tables.read(held, key)
+        return stand_in(found, tables)
+
+
+_look_whole(StandInForObjects, "__contains__ __setitem__ __bool__ __int__ __float__ __complex__ __index__")
+_look_whole(StandInForObjects, "__neg__ __pos__ __abs__ __invert__")
+_OPERATORS = [
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+    "divmod",
+    "pow",
+    "matmul",
+    "and",
+    "or",
+    "xor",
+    "lshift",
+    "rshift",
+]
+_look_whole(StandInForObjects, " ".join(f"__{way}{name}__" for name in _OPERATORS for way in ("", "r", "i")))
+
+
+def _is_index(x: Any) -> bool:
+    return isinstance(x, (int, np.integer)) and not isinstance(x, bool)
+
+
 def _get(x: StandInForTable, tables: LargeTables, key: Any, default: Any = None, /) -> Any:
     held = about(x)[0]
     hash(key)
@@ -227,6 +283,8 @@ _KINDS: dict[type, type[StandInForTable]] = {
     list: StandInForList,
     deque: StandInForList,
     types.SimpleNamespace: StandInForNamespace,
+    types.MappingProxyType: StandInForDict,
+    np.ndarray: StandInForObjects,
     tuple: StandInForTuple,
     set: StandInForSet,
     frozenset: StandInForFrozenset,
@@ -239,23 +297,82 @@ def about(x: StandInForTable) -> tuple[Any, LargeTables]:
 
 
 def original(x: Any) -> Any:
-    """Return the table that something stands for, anything else itself."""
-    return about(x)[0] if issubclass(type(x), StandInForTable) else x
+    """Return the table that something stands for, or the tuple; anything else itself."""
+    if stands(x):
+        return about(x)[0]
+    return _originals[id(x)][1] if id(x) in _originals else x
+
+
+def stands(x: Any) -> bool:
+    """Tell whether something stands for a table."""
+    return issubclass(type(x), StandInForTable)
+
+
+def forget() -> None:
+    """Forget which tuples others have stood for: nobody has one of these any more."""
+    _originals.clear()
 
 
 def opened(x: Any) -> Any:
     """Return the table that something stands for, all of which is read now; anything else itself."""
-    if not issubclass(type(x), StandInForTable):
+    if not stands(x):
         return x
     held, tables = about(x)
     tables.opened(held)
-    return held
+    # In a tuple stand-ins are to be; another thread finds the table.
+    return stand_in(held, tables) if can_rebuild(type(held)) and tables.of(held).whole else held
+
+
+def can_rebuild(kind: type) -> bool:
+    """Tell whether a tuple of a class can be made anew from its entries alone.
+
+    >>> can_rebuild(tuple), can_rebuild(list)
+    (True, False)
+    """
+    named = issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return kind is tuple or (named and not kind.__dictoffset__)
+
+
+def _rebuilt(x: Any, tables: LargeTables) -> Any:
+    """Return a tuple with stand-ins for the tables in it, however deep; itself where there are none."""
+    done: dict[int, Any] = {}
+    stack = [x]
+    while stack:
+        y = stack[-1]
+        if id(y) in tables.rebuilt:
+            done[id(y)] = tables.rebuilt[id(y)][1]
+        waiting = [] if id(y) in done else [z for z in y if id(z) not in done and _has_inside(z, tables)]
+        stack += waiting
+        if not waiting:
+            stack.pop()
+            done.setdefault(id(y), y)
+            _rebuild(y, done, tables)
+    return done[id(x)]
+
+
+def _has_inside(x: Any, tables: LargeTables) -> bool:
+    return can_rebuild(type(x)) and (not tables.has(x) or tables.of(x).whole)
+
+
+def _rebuild(x: Any, done: dict[int, Any], tables: LargeTables) -> None:
+    """Make one tuple anew: what is in it is `done`."""
+    if done[id(x)] is not x:
+        return
+    inside = [done[id(y)] if id(y) in done else stand_in(y, tables) for y in x]
+    if not all(map(operator.is_, inside, x)):
+        done[id(x)] = new = tuple.__new__(type(x), inside)
+        tables.rebuilt[id(x)], _originals[id(new)] = (x, new), (new, x)
 
 
 def stand_in(x: Any, tables: LargeTables) -> Any:
-    """Return what stands for a large table of which not all has been read, anything else itself."""
-    if tables.listener is None or not tables.has(x) or (table := tables.of(x)).whole:
+    """Return what stands for a large table of which not all has been read, anything else itself.
+
+    For a tuple that holds such tables stands another tuple, which holds their stand-ins.
+    """
+    if tables.listener is None:
         return x
+    if not tables.has(x) or (table := tables.of(x)).whole:
+        return _rebuilt(x, tables) if can_rebuild(type(x)) else x
     if table.stand_in is None:
         table.stand_in = _KINDS[type(x)](x, tables)
     return table.stand_in

@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.batch import BatchTensor
 from clearprop.compiler.capture.printing import hearing
-from clearprop.compiler.capture.reading import original
+from clearprop.compiler.capture.reading import stands
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
 from clearprop.compiler.capture.refusals import Refusals
 from clearprop.compiler.capture.selection import Selections
@@ -501,7 +501,7 @@ def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
         elif isinstance(x, Tensor):
             if x.op is None:
                 yield x
-        elif original(x) is not x:
+        elif stands(x):
             continue  # a large table: what is read of it is found by who reads
         elif isinstance(x, dict):
             stack.extend(x.keys())

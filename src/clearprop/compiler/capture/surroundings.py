@@ -13,14 +13,14 @@ import random
 import sys
 import types
 import weakref
-from collections import defaultdict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from clearprop.compiler.capture.attributes import can_note
-from clearprop.compiler.capture.reading import ASKING, original
+from clearprop.compiler.capture.reading import ASKING, can_rebuild, original
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.tables import NAMED, LargeTables
 from clearprop.errors import lesson
@@ -39,6 +39,10 @@ LINES = (list, set, deque)  # containers without names
 _TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
 _READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
 _ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, io.IOBase, *map(type, _ENDS))
+_EMPTY: dict[Any, Any] = {}
+_VIEWS = tuple(
+    type(getattr(d, k)()) for d in (_EMPTY, OrderedDict(_EMPTY)) for k in ("keys", "values", "items")
+)
 END = object()
 _LIMIT = 200_000
 _ASKING = frozenset(map(id, ASKING.values()))
@@ -148,6 +152,7 @@ class Surroundings:
         self.tables = tables
         self._waiting: dict[int, Any] = {}  # large tables that nobody has looked into
         self._fixed: set[int] = set()  # tables in places where nothing else can be put
+        self._stuck: dict[int, Any] = {}  # tuples in such places
         self.noting: dict[type, None] = {}  # classes of objects with many attributes
         self._walk([function, *self._fixed_there(list(others))])
 
@@ -174,6 +179,12 @@ class Surroundings:
         self.globals.append((space, key))
         self._walk([space.get(key)])
 
+    def members(self, members: Any) -> None:
+        """Look at all members of a set."""
+        stack: list[Any] = []
+        self._list(members, stack)
+        self._walk(stack)
+
     def open(self, table: Any, stack: list[Any] | None = None) -> None:
         """Look at a large table as a whole."""
         self._waiting.pop(id(table), None)
@@ -192,7 +203,15 @@ class Surroundings:
             self._waiting[id(x)] = x
             for space, key in table.spaces():
                 self._visit_named(space, key, stack)
+            if table.listed:
+                self._list(x, stack)
         return True
+
+    def _list(self, members: Any, stack: list[Any]) -> None:
+        """The members of a set that come one after the other."""
+        if isinstance(members, set):
+            self.containers.append(members)
+        stack += members
 
     def _visit(self, x: Any, stack: list[Any]) -> None:
         x = original(x)
@@ -220,15 +239,17 @@ class Surroundings:
         elif isinstance(x, types.FunctionType):
             self._visit_function(x, stack)
         elif isinstance(x, types.MethodType):
-            stack += [x.__self__, x.__func__]
+            stack += [*self._fixed_there([x.__self__]), x.__func__]
         elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
             stack += self._fixed_there([x.__self__])
         elif isinstance(x, dict):
             self._visit_container(x, [*x.keys(), *x.values()], stack)
         elif isinstance(x, LINES):
             self._visit_container(x, x, stack)
-        elif isinstance(x, types.MappingProxyType):
+        elif isinstance(x, (types.MappingProxyType, *_VIEWS)):
             stack += self._fixed_there(gc.get_referents(x))  # the dict
+        elif isinstance(x, tuple) and can_rebuild(type(x)):
+            stack += x
         elif isinstance(x, (tuple, frozenset)):
             stack += self._fixed_there([*x, getattr(x, "__dict__", None)])
         elif isinstance(x, contextvars.ContextVar):
@@ -237,7 +258,7 @@ class Surroundings:
         elif isinstance(x, weakref.ref):
             self.globals.append((_Referent(x), ""))
             self.weak = True
-            stack.append(x())
+            stack += self._fixed_there([x()])
         elif isinstance(x, (bytearray, array.array)):
             self.buffers.append(x)
             self.globals.append((Contents(x), ""))
@@ -247,7 +268,8 @@ class Surroundings:
             stack.append(x.__func__)
         elif isinstance(x, (types.GeneratorType, *_ITERATORS)):
             self.iterators.append(x)
-            stack += [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
+            held = [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
+            stack += self._fixed_there(held)
         elif (type(x).__module__ or "").startswith("clearprop.compiler"):
             stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
@@ -271,7 +293,7 @@ class Surroundings:
                 self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
             stack += [type(x), *self._attributes_of(x, attributes)]
         if isinstance(x, functools.partial):
-            stack += [x.func, x.args, *self._fixed_there([x.keywords])]
+            stack += [x.func, *self._fixed_there([x.args, x.keywords])]
         for name in _slots(type(x)):
             self._visit_named(Slots(x), name, stack)
 
@@ -288,6 +310,7 @@ class Surroundings:
         """A container, and what a subclass of the user's holds besides."""
         self.containers.append(x)
         stack += inside if type(x) in (*NAMED, list, deque) else self._fixed_there(list(inside))
+        self._fixed_there(list(x) if isinstance(x, dict) else [])  # its keys
         if isinstance(x, defaultdict):
             self._visit_named(Slots(x), "default_factory", stack)
         if _is_users(type(x)):
@@ -295,8 +318,14 @@ class Surroundings:
 
     def _fixed_there(self, things: list[Any]) -> list[Any]:
         """Note that where these are, nothing can stand for a table; and return them."""
-        if self.tables is not None:
-            self._fixed.update(id(x) for x in things if self.tables.has(x))
+        waiting = list(things) if self.tables is not None and not self.tables.settled else []
+        while waiting and self.tables is not None:
+            x = waiting.pop()
+            if self.tables.has(x):
+                self._fixed.add(id(x))
+            if isinstance(x, tuple) and id(x) not in self._stuck:
+                self._stuck[id(x)] = x
+                waiting += x
         return things
 
     def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
@@ -339,6 +368,8 @@ class Surroundings:
                 if not _is_users(function):
                     self._fixed_there(stack[-1:])  # code that is not looked at may ask for its type
         stack += [function.__defaults__, *self._fixed_there([function.__kwdefaults__])]
+        if not _is_users(function):
+            self._fixed_there([function.__defaults__])
         code = function.__code__
         if function.__dict__ or function.__name__ in (*code.co_freevars, *code.co_names):  # `step.calls`
             stack += self._fixed_there([function.__dict__])

@@ -8,26 +8,30 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 FEW = 64  # entries of a table that is looked at whole
 MANY = 4_096  # entries that a step may look at at each call, one table with another
 NAMED = (dict, OrderedDict, defaultdict, Counter)
 LINES = (list, deque)
 CHANGING = (*NAMED, *LINES, types.SimpleNamespace)
-KINDS = (*CHANGING, tuple, set, frozenset)
+SETS = (set, frozenset)
+KINDS = (*CHANGING, *SETS, tuple, types.MappingProxyType)
 
 
 class LargeTable:
     """One large table, and what a recording has read of it: entries, its length, or all of it."""
 
-    __slots__ = ("held", "keys", "sized", "stand_in", "whole")
+    __slots__ = ("held", "keys", "listed", "sized", "stand_in", "whole")
     sized: bool
+    listed: bool  # whether the members of a set have come one after the other
     whole: bool
 
     def __init__(self, held: Any) -> None:
         self.held: Any = held
         self.stand_in: Any = None  # one for each, since code may compare by `is`
         self.keys: dict[Any, None] = {}  # in the order of reading
-        self.sized = self.whole = False
+        self.sized = self.listed = self.whole = False
 
     def parts(self) -> Iterator[tuple[Any, Any]]:
         """Yield the keys or places that were read, and what is there now.
@@ -54,6 +58,8 @@ class LargeTable:
         held = vars(self.held) if type(self.held) is types.SimpleNamespace else self.held
         if isinstance(held, (*LINES, tuple)):
             return Items(held)
+        if isinstance(held, (np.ndarray, types.MappingProxyType)):
+            return Lookup(held)
         return held if isinstance(held, dict) and key in held else Presence(held)
 
 
@@ -70,6 +76,7 @@ class LargeTables:
         self.settled = False  # whether the recording is over
         self.thread: int = threading.get_ident()  # whose run it is
         self.few = FEW
+        self.rebuilt: dict[int, tuple[Any, Any]] = {}  # tuples, and those that hold stand-ins instead
 
     def watch_all(self) -> None:
         """Forget all and start anew, with tables of any size: many small ones are within reach."""
@@ -83,10 +90,13 @@ class LargeTables:
         (False, True)
         """
         kind = type(x)
+        if kind is np.ndarray:
+            return bool(x.dtype.char == "O" and x.size > self.few)
         if kind not in KINDS:
             return False
         size = len(vars(x)) if kind is types.SimpleNamespace else len(x)
-        return size > (self.few if kind in CHANGING else FEW)
+        few = self.few if kind in CHANGING else FEW
+        return size > few or (kind in SETS and any(map(self.has, x)))
 
     def of(self, x: Any) -> LargeTable:
         """Return what is known of a large table."""
@@ -115,6 +125,13 @@ class LargeTables:
         if self._listens() and not table.whole and not table.sized:
             table.sized = True
             self.listener.reads(Length(held), "")
+
+    def listed(self, held: Any) -> None:
+        """Note that all members of a set are asked for, in its order."""
+        table = self.of(held)
+        if self._listens() and not table.whole and not table.listed:
+            table.listed = True
+            self.listener.lists(held)
 
     def opened(self, held: Any) -> None:
         """Note that a table is looked at as a whole, or is about to change."""
@@ -155,18 +172,39 @@ class Items:
         """Do nothing: what changes a table has read all of it."""
 
 
-class Length:
-    """How many entries a table has."""
+class Lookup:
+    """The objects in an array of them, or what a dict holds that nobody may change, by index or key."""
 
     def __init__(self, table: Any) -> None:
         self.table = table
-        self._latest = len(table)
 
-    def get(self, key: str, default: Any = None) -> int:
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return what is there, as a dict would."""
+        try:
+            return self.table[key]
+        except (IndexError, KeyError):
+            return default
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Do nothing: what changes a table has read all of it."""
+
+
+class Length:
+    """How many entries a table has; of an array its shape."""
+
+    def __init__(self, table: Any) -> None:
+        self.table = table
+        self._latest = self._measured()
+
+    def get(self, key: str, default: Any = None) -> Any:
         """Return the number, the same object while it stays the same."""
-        if len(self.table) != self._latest:
-            self._latest = len(self.table)
+        now = self._measured()
+        if now != self._latest:
+            self._latest = now
         return self._latest
+
+    def _measured(self) -> Any:
+        return self.table.shape if isinstance(self.table, np.ndarray) else len(self.table)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Do nothing: what changes a table has read all of it."""
