@@ -86,6 +86,9 @@ class Observer:
     def made(self, leaf: Tensor, of: Tensor | None) -> None:
         """Note a new leaf, and of which one it is a copy."""
 
+    def renamed(self, x: Tensor, of: Tensor) -> None:
+        """Note that a Tensor holds from now on what another holds."""
+
     def array_of(self, value: Any, requires_grad: bool | None) -> Any:
         """Return the array of a leaf that is made of `value`."""
         return value

@@ -19,7 +19,7 @@ from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
 from clearprop.sharing import Shared, array_wanted
-from clearprop.updates import ChangedByHand, read_only
+from clearprop.updates import ChangedByHand, read_only, rebound_array
 
 if TYPE_CHECKING:
     from clearprop.op import Op
@@ -380,6 +380,9 @@ class Tensor(ChangedByHand, Shared):
             except COMPLAINTS as error:
                 raise refusal(ufunc, inputs, kwargs, error) from error
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+        statement = method == "__call__" and ufunc.nin == 2 and kwargs.keys() == {"out"} and ours is not None
+        if statement and (found := rebound_array(ufunc, inputs, kwargs)) is not None:
+            return found  # of `array += t`
         if method == "at" or any(x is not None for x in kwargs.pop("out", ())):
             raise in_place(name if method == "at" else f"{name}(..., out=...)")
         if ours is None or method not in wider:

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.errors import at_line, lesson
+from clearprop.errors import at_line, lesson, taught
 from clearprop.modes import Observer, mode
+from clearprop.rebinding import (
+    kind_of_statement,
+    references,
+    references_of_output,
+    sole,
+    users_to_turn,
+    usual,
+)
 from clearprop.registry import ops
 
 if TYPE_CHECKING:
@@ -71,6 +79,8 @@ class ChangedByHand:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         tensor: Any = self
+        if _computed(tensor, value) and _rewritten(tensor, index, value):
+            return
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
         recorder = mode.recorder
         if recorder is not None:
@@ -117,7 +127,10 @@ def read_only(array: Any) -> Any:
 
 def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], sign: str) -> Any:
     """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
+    refs = references(tensor)
     call = f"t {sign} y"
+    if _computed(tensor, y) and (found := _rebound(tensor, y, name, call, refs)) is not None:
+        return found
     _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor")
     recorded = mode.recorder is not None
     new: Any = np.array(tensor._value)
@@ -132,10 +145,126 @@ def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], s
     return tensor
 
 
+def _computed(tensor: Any, y: Any) -> bool:
+    """Whether `tensor += y` would change what a graph remembers: a result, or an argument of `grad`."""
+    if hasattr(tensor, "content"):
+        return True
+    needs = tensor.requires_grad or (_is_tensor(y) and y.requires_grad)
+    return mode.grad_enabled and needs and (tensor.op is not None or tensor.serial > 0)
+
+
+def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
+    """Return the Tensor that the name in `tensor += y` is given, None where others would see the old one."""
+    if tensor.ndim == 0 and (hasattr(tensor, "content") or tensor._value.__class__ is not np.ndarray):
+        return ops[name].two(tensor, y)  # a number, which NumPy cannot write into either
+    if not tensor.ndim or not (statement := kind_of_statement(sys._getframe(3))):
+        return None
+    if statement == "entry" and refs != usual("entry"):  # not what `t[i]` has made, but what a list holds
+        statement = "name"
+    extra = refs - usual("same" if y is tensor and statement == "name" else statement)
+    new = ops[name].two(tensor, y)
+    kept = 0 if mode.observer is None else sys.getrefcount(new) - 2
+    if statement == "name" and not sole(tensor, extra, new, kept):
+        return None
+    if new.shape != tensor.shape:
+        wanted = f"wants a result of t's shape {tensor.shape}: an update never enlarges"
+        raise ValueError(lesson(call, wanted, f"{new.shape}", at_line(), f"t = t {call[2:-3]} y"))
+    if new.dtype != tensor.dtype:
+        if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
+            raise TypeError(_cast(call, new.dtype, tensor))
+        new = new.astype(tensor.dtype)
+    return new
+
+
+def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
+    """Do `tensor[index] = value` to what was computed, if no view of its memory has a name of its own.
+
+    The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one.
+    """
+    if hasattr(tensor, "content"):
+        return _rewritten_examples(tensor, index, value)
+    observer = mode.observer
+    if not tensor.ndim or tensor.op is None or (observer is not None and not observer.records):
+        return False
+    users = users_to_turn(tensor, 0 if observer is None else _kept(tensor))
+    if users is None:
+        return False
+    old: Any = object.__new__(type(tensor))
+    for name in (*_FIELDS, "name"):
+        setattr(old, name, getattr(tensor, name))
+    if observer is not None:
+        observer.renamed(old, tensor)
+    new = _with_checked_entries(old, index, value)
+    if observer is not None:
+        observer.renamed(tensor, new)
+    for user in users:
+        user.inputs = tuple(old if x is tensor else x for x in user.inputs)
+    for name in _FIELDS:
+        setattr(tensor, name, getattr(new, name))
+    return True
+
+
+def _rewritten_examples(tensor: Any, index: Any, value: Any) -> bool:
+    """Do the same to an example of a `vmap`, whose nodes are those of all examples at once."""
+    if not tensor.ndim:
+        return False
+    new = _with_checked_entries(tensor, index, value)
+    if not sole(tensor, 0, new, 0 if mode.recorder is None else _kept(tensor.content)):
+        return False
+    tensor.content = new.content
+    return True
+
+
+def _with_checked_entries(tensor: Any, index: Any, value: Any) -> Any:
+    given = value if _is_tensor(value) else np.asarray(value)
+    if not _fits(given.dtype, tensor.dtype):
+        raise TypeError(_cast("t[i] = v", given.dtype, tensor))
+    if mode.observer is None:
+        index = _plain(index)
+    try:
+        return _with_entries(tensor, index, given.astype(tensor.dtype))
+    except (TypeError, ValueError, IndexError) as error:
+        if isinstance(error, TypeError) and taught(error):
+            raise  # who looks on refuses
+        raise _said(error, "t[i] = v", tensor, value) from error
+
+
+_FIELDS = "_value", "op", "inputs", "values", "attrs", "serial", "requires_grad", "grad"
+
+
+def _kept(tensor: Any) -> int:
+    """Return how often an observer holds a node that it has seen."""
+    seen = ops["positive"](tensor)
+    return sys.getrefcount(seen) - 2
+
+
+def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Return the Tensor that the name in `array += t` is given, or None where others would see the array.
+
+    It is called by `Tensor.__array_ufunc__` with what that was given.
+    """
+    extra = references_of_output(keywords)
+    array = keywords["out"][0]
+    if array.__class__ is not np.ndarray or inputs[0] is not array or array.base is not None:
+        return None
+    statement = kind_of_statement(sys._getframe(2))
+    if statement != "name" or extra != usual("array"):
+        return None
+    new = ops[ufunc.__name__].two(array, inputs[1])
+    if new.shape != array.shape or not np.can_cast(new.dtype, array.dtype, "same_kind"):
+        got = f"array {array.shape} {array.dtype}, the result {new.shape} {new.dtype}"
+        wanted = "wants a result that the array can hold"
+        raise TypeError(lesson("array += t", wanted, got, at_line(), "array = array + t"))
+    return new if new.dtype == array.dtype else new.astype(array.dtype)
+
+
 def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
     """Object to changing what a graph remembers, or what a gradient would have to pass through."""
     needs = tensor.requires_grad or (_is_tensor(y) and y.requires_grad)
-    if mode.grad_enabled and needs:
+    if mode.grad_enabled and needs and (tensor.op is not None or hasattr(tensor, "content")):
+        wanted = "would change a value that the graph remembers and that has another name, a view or an owner"
+        hint = f"{new}, or t = t.copy() before it"
+    elif mode.grad_enabled and needs:
         wanted = "would change a value that the graph remembers, and drop the gradient"
         hint = f"`with clearprop.no_grad():` around it where a leaf is updated, or {new}"
     elif tensor.op is not None and tensor.requires_grad:
@@ -147,11 +276,16 @@ def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
 
 def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:
     """Return what `t[index] = value` leaves in `t`, by ops that a recorder can write down."""
+    return _with_entries(tensor, index, value)
+
+
+def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
+    """Return `tensor` with other entries at an index, made by ops."""
     if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape and not np.ndim(value):
         return ops["where"](index, value, tensor)
     if any(_is_tensor(x) for x in (index if isinstance(index, tuple) else (index,))):
         hint = "np.where(mask, v, t), or an index that is known before the step"
-        raise recorder.refuse("t[i] = v with an index that is computed", "", hint)
+        raise (mode.observer or Observer()).refuse("t[i] = v with an index that is computed", "", hint)
     size = tensor.size
     chosen = np.arange(size).reshape(tensor.shape)[index].shape
     source = np.full(tensor.shape, -1)  # for each entry of `t` the entry of `value` that it becomes

@@ -78,6 +78,10 @@ class Recorder(Refusals):
         if of is not None:
             self.known[x] = self.value_of(of)
 
+    def renamed(self, x: Tensor, of: Tensor) -> None:
+        """Note that a Tensor holds from now on what another holds, as after `x[i] = v`."""
+        self.known[x] = self.value_of(of)
+
     def read(self, x: Tensor) -> Tensor:
         """Return a Tensor that keeps the present contents of a leaf, as the array does in an eager run."""
         v = self.value_of(x)

@@ -1,0 +1,226 @@
+"""`y += x` of what was computed: the name is given a new Tensor where nobody could see the difference.
+
+NumPy writes into the array, and a graph needs the array that was there. So `y += x` becomes `y = y + x`,
+which is the same for numbers, and for arrays that have no other name: their references are counted, and those
+that the graph holds are told from those of the program. Where somebody else would have seen the new numbers,
+nothing is done, and the caller refuses.
+"""
+
+from __future__ import annotations
+
+import gc
+import opcode
+import sys
+from collections.abc import Sequence
+from functools import cache
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+_CACHE = opcode.opmap["CACHE"]
+_BINARY = opcode.opmap["BINARY_OP"]
+_SWAP = opcode.opmap["SWAP"]
+_ENTRY = {
+    opcode.opmap["STORE_SUBSCR"],
+    opcode.opmap.get("STORE_SLICE"),
+}
+_FIRST_IN_PLACE = 13  # the argument of BINARY_OP from which on it is an operator with `=`
+_LOCKED = getattr(sys, "_is_gil_enabled", bool)
+_COUNTED = (sys.implementation.name == "cpython" and _LOCKED is bool) or _LOCKED()
+
+
+def kind_of_statement(frame: FrameType) -> str:
+    """Return "entry" in a line such as `y[i] += x`, "name" in `y += x` and `self.y += x`, else ""."""
+    at = frame.f_lasti
+    code = frame.f_code.co_code
+    while at > 0 and code[at] == _CACHE:
+        at -= 2
+    if code[at] != _BINARY or not _COUNTED:
+        return ""
+    if code[at + 1] < _FIRST_IN_PLACE:
+        return ""
+    at += 2
+    while code[at] in (_CACHE, _SWAP):
+        at += 2
+    if code[at] in _ENTRY:
+        return "entry"
+    return "name"
+
+
+def references(x: Any) -> int:
+    """Return how many references there are to what an operator's method hands on."""
+    return sys.getrefcount(x)
+
+
+def references_of_output(keywords: dict[str, Any]) -> int:
+    """Return how many references there are to the array that a ufunc is asked to write into."""
+    return sys.getrefcount(keywords["out"][0])
+
+
+class _Probe:
+    """What an operator with `=` is tried on, to see how many references it brings along."""
+
+    count = 0
+
+    def __iadd__(self, y: Any) -> Any:
+        return _tried(self, y)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **keywords: Any) -> Any:
+        _Probe.count = references_of_output(keywords)
+        return self
+
+
+def _tried(probe: _Probe, y: Any) -> _Probe:
+    _Probe.count = references(probe)
+    return probe
+
+
+class _Fresh:
+    """A collection whose entries nobody holds."""
+
+    def __getitem__(self, index: Any) -> _Probe:
+        return _Probe()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        pass
+
+
+@cache
+def usual(statement: str) -> int:
+    """Return how many references there are to a Tensor that one name alone holds, within that statement."""
+    if statement == "array":
+        array: Any = np.zeros(2)
+        array += _Probe()
+    elif statement == "entry":
+        entries: Any = _Fresh()
+        entries[0] += 1
+    elif statement == "same":
+        probe: Any = _Probe()
+        probe += probe
+    else:
+        probe = _Probe()
+        probe += 1
+    return _Probe.count
+
+
+def sole(tensor: Any, extra: int, new: Any, kept: int) -> bool:
+    """Whether nothing but the graph holds a Tensor `extra` times, and no view of it has a name.
+
+    `new` is what was computed of it to take its place, and a node of the graph; `kept` is how often a
+    recorder holds each node.
+    """
+    if hasattr(tensor, "content"):
+        if extra:
+            return False
+        return _sole_content(tensor, new, kept)
+    if not _owned(tensor, kept):
+        return False
+    if extra == 0:
+        arrays = sys.getrefcount(tensor._value) - 2
+        return arrays == _times(tensor._value, new.values)
+    counts, users = _users([tensor])
+    if counts[0] != extra + _times(tensor, new.inputs):
+        return False
+    return _no_view_has_a_name(tensor, users, kept)
+
+
+def _sole_content(example: Any, new: Any, kept: int) -> bool:
+    """Whether the same holds of what all examples of a `vmap` are computed in."""
+    content = example.content
+    beyond = sys.getrefcount(example.content) - _OF_CONTENT
+    if content.__class__ is np.ndarray:
+        return beyond == 0
+    by_new = _times(content, new.content.inputs)
+    return sole(content, beyond - by_new, new.content, kept)
+
+
+def users_to_turn(tensor: Any, kept: int) -> list[Any] | None:
+    """Return the nodes that a Tensor is an input of, or None where its memory has another name or owner."""
+    if not _owned(tensor, kept):
+        return None
+    if not _no_view_has_a_name(tensor, _users([tensor])[1], kept):
+        return None
+    return _users([tensor])[1]
+
+
+def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int) -> bool:
+    """Whether the graph alone holds views of a Tensor's memory. The list of its users is emptied."""
+    arrays = sys.getrefcount(tensor._value) - 2
+    for user in users:
+        arrays -= _times(tensor._value, user.values)
+    user = None
+    views = _views_among(users, tensor)
+    while views:
+        bases = [view._value.base for view in views]
+        arrays -= _times(tensor._value, bases)
+        del bases
+        counts, users = _users(views)
+        for i, count in enumerate(counts):
+            others = sys.getrefcount(views[i]) - 2
+            if others != count + kept:
+                return False
+        views = _views_among(users, tensor)
+    return arrays == 0
+
+
+def _views_among(users: list[Any], tensor: Any) -> list[Any]:
+    """Take from a list the nodes that show the memory of a Tensor; nothing is left in it."""
+    found = []
+    while users:
+        user = users.pop()
+        if np.may_share_memory(user._value, tensor._value):
+            found.append(user)
+    return found
+
+
+_OF_CONTENT = 3  # the slot of the Tensor, the name `content`, and the call that counts
+
+
+def _times(x: Any, among: Sequence[Any]) -> int:
+    return sum(other is x for other in among)
+
+
+def _users(nodes: Sequence[Any]) -> tuple[list[int], list[Any]]:
+    """Return how often each node is an input, and the nodes that it is an input of."""
+    from clearprop.tensor import Tensor
+
+    tuples = {}
+    for x in gc.get_referrers(*nodes):
+        if x.__class__ is tuple:
+            tuples[id(x)] = x
+    counts = [0] * len(nodes)
+    users = []
+    counted = set()
+    for x in gc.get_referrers(*tuples.values()):
+        if not isinstance(x, Tensor):
+            continue
+        given = tuples.get(id(x.inputs))
+        if given is None:
+            continue
+        users.append(x)
+        if id(given) in counted:  # twins have their inputs in common
+            continue
+        counted.add(id(given))
+        for i, node in enumerate(nodes):
+            counts[i] += _times(node, given)
+    return counts, users
+
+
+def _owned(node: Any, kept: int) -> bool:
+    """Whether the memory of a node is its own, or that of nodes which only the graph holds."""
+    if node.op is None:
+        return False
+    if node._value.__class__ is not np.ndarray:
+        return False
+    for i, value in enumerate(node.values):
+        if value.__class__ is not np.ndarray:
+            continue
+        if not np.may_share_memory(value, node._value):
+            continue
+        others = sys.getrefcount(node.inputs[i]) - 2
+        if others != kept or not hasattr(node.inputs[i], "inputs"):
+            return False
+        if not _owned(node.inputs[i], kept):
+            return False
+    return True

@@ -1,0 +1,303 @@
+"""`y += x` and `y[i] = v` on what was computed: NumPy's numbers and right gradients, or a refusal."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, grad, hessian, vmap
+
+X = np.array([1.0, 2.0, 3.0])
+
+
+def total(x):
+    found = 0.0
+    for i in range(3):
+        found += x[i] ** 2
+    return found
+
+
+def into_an_array(x):
+    found = np.zeros(3)
+    for k in range(3):
+        found += x**k
+    found /= 2
+    return (found**2).sum()
+
+
+def of_a_short_float(x):
+    found = np.ones(3, np.float32)
+    found += x
+    return (found**2).sum() * (found.dtype == np.float32)
+
+
+def beside_views_of_the_graph(x):
+    y = x * 2
+    apart = (y[:, None] * y[None, :]).sum()
+    y += np.sin(y) * apart
+    y *= y
+    y -= 1
+    return (y**2).sum()
+
+
+def attributes(x):
+    class State:
+        u = x * 2
+
+    state, named = State(), {"u": x * 2}
+    state.u += x
+    named["u"] *= x
+    return (state.u * named["u"]).sum()
+
+
+def of_a_shape(x):
+    y = (x * 2).reshape(3, 1)
+    y += 1
+    return (y**2).sum()
+
+
+def one_after_another(x):
+    y = x.copy()
+    for i in range(1, 3):
+        y[i] = np.sin(y[i - 1]) + y[i]
+    return (y * y).sum()
+
+
+def entries_of_another_name(x):
+    y = x * 2
+    z = y
+    y[0] = x[1]
+    return (z * z).sum()
+
+
+def in_a_function(x):
+    def clear(u):
+        u[0] = 0
+
+    y = x * 2
+    clear(y)
+    return (y**2).sum()
+
+
+def users_keep_the_old_one(x):
+    y = x * 2
+    a = y * y
+    y[1:] = a[:-1]
+    b = y * a
+    y[0] = b.sum()
+    return (y * b).sum()
+
+
+def entries_of_matrices(x):
+    y = np.stack([x, x * 2])
+    y[0, [0, 2]] = y[1, [2, 0]]
+    y[1] += x
+    y[:, 1] *= 2
+    return (y**3).sum()
+
+
+def heat(x):
+    u = x.copy()
+    for _ in range(3):
+        u[1:-1] += 0.1 * (u[2:] - 2 * u[1:-1] + u[:-2])
+    return (u**2).sum()
+
+
+RIGHT = (
+    total,
+    into_an_array,
+    of_a_short_float,
+    beside_views_of_the_graph,
+    attributes,
+    of_a_shape,
+    one_after_another,
+    entries_of_another_name,
+    in_a_function,
+    users_keep_the_old_one,
+    entries_of_matrices,
+    heat,
+)
+
+
+def slopes(f, x):
+    nudges = 1e-6 * np.eye(len(x))
+    return np.array([(f(x + e) - f(x - e)) / 2e-6 for e in nudges])
+
+
+@pytest.mark.parametrize("f", RIGHT, ids=lambda f: f.__name__)
+def test_a_change_of_what_was_computed_is_numpys(f):
+    rough = 0.01 if f is of_a_short_float else 1e-6
+    x = X if f is not of_a_short_float else np.array([1.0, 2.0, 3.0])
+    want = np.array([4.0, 6.0, 8.0]) if f is of_a_short_float else slopes(f, x)
+
+    np.testing.assert_allclose(grad(f)(x), want, rtol=rough)
+    np.testing.assert_allclose(vmap(grad(f))(np.stack([x, x]))[1], want, rtol=rough)
+    if f is not of_a_short_float:
+        np.testing.assert_allclose(hessian(f)(x), [*map(np.array, rows(f, x))], rtol=1e-5, atol=1e-5)
+    step = clearprop.compile(grad(f))
+    for _ in range(3):
+        np.testing.assert_allclose(step(x), want, rtol=rough)
+
+
+def rows(f, x):
+    return [(grad(f)(x + e) - grad(f)(x - e)) / 2e-6 for e in 1e-6 * np.eye(3)]
+
+
+def other_name(x):
+    y = x * 2
+    z = y
+    y += 1
+    return z.sum()
+
+
+def a_view_before(x):
+    y = x * 2
+    v = y[:2]
+    y += 1
+    return v.sum()
+
+
+def through_a_view(x):
+    y = x * 2
+    v = y[:2]
+    v += 1
+    return y.sum()
+
+
+def for_the_caller(x):
+    def update(u):
+        u += 1
+
+    y = x * 2
+    update(y)
+    return y.sum()
+
+
+def in_a_list(x):
+    rows = [x * 1, x * 2]
+    for row in rows:
+        row += 1
+    return rows[0].sum()
+
+
+def an_array_with_two_names(x):
+    y = np.ones(3)
+    z = y
+    y += x
+    return z.sum()
+
+
+def a_view_of_an_array(x):
+    y = np.ones(3)
+    v = y[:2]
+    y += x
+    return v.sum()
+
+
+def detached(x):
+    y = x * 2
+    d = y.detach()
+    y += 1
+    return d.sum()
+
+
+def without_a_graph(x):
+    y = x * 2
+    with clearprop.no_grad():
+        v = y[:2]
+    y += 1
+    return v.sum() + y.sum()
+
+
+def an_argument(x):
+    x *= 2
+    return x.sum()
+
+
+def an_entry_of_an_argument(x):
+    x[0] = 2.0
+    return x.sum()
+
+
+def entries_beside_a_view(x):
+    y = x * 2
+    v = y[:2]
+    y[0] = x[1]
+    return v.sum()
+
+
+def entries_through_a_view(x):
+    y = x * 2
+    v = y[:2]
+    v[0] = x[1]
+    return y.sum()
+
+
+REFUSED = (
+    other_name,
+    a_view_before,
+    through_a_view,
+    for_the_caller,
+    in_a_list,
+    an_array_with_two_names,
+    a_view_of_an_array,
+    detached,
+    without_a_graph,
+    an_argument,
+    an_entry_of_an_argument,
+    entries_beside_a_view,
+    entries_through_a_view,
+)
+
+
+@pytest.mark.parametrize("f", REFUSED, ids=lambda f: f.__name__)
+def test_what_somebody_else_would_see_is_refused(f):
+    for run in (grad(f), clearprop.compile(grad(f))):
+        with pytest.raises(TypeError, match="the graph remembers"):
+            run(X)
+    with pytest.raises(TypeError, match="the graph remembers"):
+        vmap(grad(f))(np.stack([X, X]))
+
+
+def test_an_update_of_what_was_computed_keeps_shape_and_dtype():
+    def wider(x):
+        y = x * 2
+        y += np.ones((2, 3))
+        return y.sum()
+
+    def complex_numbers(x):
+        y = x * 2
+        y += 1j
+        return y.sum()
+
+    def too_many(x):
+        y = x * 2
+        y[:2] = np.ones(3)
+        return y.sum()
+
+    with pytest.raises(ValueError, match="never enlarges"):
+        grad(wider)(X)
+    with pytest.raises(TypeError, match="float64 can hold"):
+        grad(complex_numbers)(X)
+    with pytest.raises(ValueError, match=r"t\[i\] = v"):
+        grad(too_many)(X)
+
+
+def test_a_number_that_is_an_argument_can_be_updated():
+    def newton(a):
+        x = a
+        for _ in range(6):
+            x -= (x * x - a) / (2 * x)
+        return x
+
+    assert abs(grad(newton)(2.0) - 0.5 / np.sqrt(2.0)) < 1e-12
+
+
+def test_a_gradient_reaches_the_nodes_of_before_and_after():
+    x = Tensor(X)
+    y = x * 2
+    z = y * y
+    y[0] = 5.0
+    (z.sum() + y.sum()).backward()
+
+    np.testing.assert_array_equal(x.grad, 8 * X + [0.0, 2.0, 2.0])
+    np.testing.assert_array_equal(y.grad, np.ones(3))
