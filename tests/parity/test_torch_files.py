@@ -8,6 +8,7 @@ import pytest
 
 import clearprop.torch as ours
 from clearprop import nn
+from clearprop.errors import InputError
 from clearprop.interop import load_pt, load_weights, save_pt
 
 theirs = pytest.importorskip("torch")
@@ -107,3 +108,57 @@ def test_an_old_file_is_refused_with_the_cure():
 
     with pytest.raises(ValueError, match=r"since 1\.6"):
         ours.load(file)
+
+
+@pytest.mark.parametrize("library", [nn, ours.nn], ids=["nn", "torch.nn"])
+@pytest.mark.parametrize("name", ["weight_norm", "spectral_norm"])
+def test_names_of_older_norms_load_into_todays(name, library, tmp_path):
+    theirs.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        layer = getattr(theirs.nn.utils, name)(theirs.nn.Conv1d(3, 2, 3))
+        there = theirs.nn.Sequential(theirs.nn.ReLU(), layer)
+        theirs.save(there.state_dict(), tmp_path / "m.pt")
+    layer = getattr(library.utils.parametrizations, name)(library.Conv1d(3, 2, 3))
+    here = library.Sequential(library.ReLU(), layer).eval()
+    here.load_state_dict(load_weights(tmp_path / "m.pt"))
+    x = np.linspace(-1, 1, 24, dtype=np.float32).reshape(2, 3, 4)
+    found = here(ours.tensor(x) if library is ours.nn else x)
+    found = found.detach().numpy() if library is ours.nn else found.value
+
+    np.testing.assert_allclose(found, there.eval()(theirs.from_numpy(x)).detach().numpy(), atol=1e-6)
+
+
+def test_a_state_without_counted_batches_loads_as_in_pytorch():
+    state = {k: v.numpy() for k, v in theirs.nn.BatchNorm1d(2).state_dict().items() if "num" not in k}
+
+    assert nn.BatchNorm1d(2).load_state_dict(state) == ([], [])
+    assert ours.nn.BatchNorm1d(2).load_state_dict(state) == ([], [])
+    del state["running_mean"]
+    with pytest.raises(KeyError, match="missing running_mean"):
+        nn.BatchNorm1d(2).load_state_dict(state)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "encoder."])
+def test_a_prefix_too_many_or_too_few_is_named(prefix):
+    state = {prefix + k: v for k, v in nn.Sequential(nn.Linear(2, 2)).state_dict().items()}
+
+    with pytest.raises(KeyError, match=rf"removeprefix\('{prefix}'\)"):
+        nn.Sequential(nn.Linear(2, 2)).load_state_dict(state)
+    with pytest.raises(RuntimeError, match=rf"removeprefix\('{prefix}'\)"):
+        ours.nn.Sequential(ours.nn.Linear(2, 2)).load_state_dict(state)
+    with pytest.raises(KeyError, match=r"{'0.' \+ k: v for"):
+        nn.Sequential(nn.Linear(2, 2)).load_state_dict(nn.Linear(2, 2).state_dict())
+
+
+def test_complex_tensors_are_arrays_here_and_refused_as_tensors(tmp_path):
+    z = theirs.tensor([1 + 2j, -1j])
+    theirs.save({"z": z, "w": z.to(theirs.complex128)}, tmp_path / "z.pt")
+    found = load_pt(tmp_path / "z.pt")
+    save_pt(tmp_path / "b.pt", found)
+
+    assert found["z"].dtype == np.complex64
+    assert found["z"].tolist() == z.tolist()
+    assert theirs.load(tmp_path / "b.pt")["w"].tolist() == z.tolist()
+    with pytest.raises(InputError, match="wants real numbers: complex64"):
+        ours.load(tmp_path / "z.pt")

@@ -32,7 +32,7 @@ LARGEST_PICKLE = 1 << 28  # bytes: the objects around the arrays, not the arrays
 _STORAGES = {
     "FloatStorage": "<f4", "DoubleStorage": "<f8", "HalfStorage": "<f2", "LongStorage": "<i8",
     "IntStorage": "<i4", "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
-    "BFloat16Storage": "<u2",
+    "BFloat16Storage": "<u2", "ComplexFloatStorage": "<c8", "ComplexDoubleStorage": "<c16",
 }  # fmt: skip
 _NAMES = {np.dtype(code): name for name, code in _STORAGES.items() if name != "BFloat16Storage"}
 

@@ -21,6 +21,7 @@ from clearprop.hints import (
 )
 from clearprop.modes import current, marks, special
 from clearprop.nn.hooks import Hooked, between_hooks
+from clearprop.nn.older import counted_late, hint_for, with_own_names
 from clearprop.op import _next_serial
 from clearprop.record import assign, copy_of, read
 from clearprop.tensor import Tensor
@@ -437,6 +438,7 @@ class Module(Hooked):
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Take over the numbers of a state dict; either all of them or, on an error, none.
 
+        Names of older PyTorch are known (`weight_g`, `weight_orig`); `num_batches_tracked` may be missing.
         Raises KeyError where names are missing or unexpected (unless `strict=False`, which returns them) and
         ValueError where a shape differs.
         """
@@ -450,7 +452,8 @@ class Module(Hooked):
             for _, hook in hooks.loading:
                 hook(module, state, f"{path}." if path else "", {}, strict, [], [], [])
         own = self._state()
-        missing = [name for name in own if name not in state]
+        state = with_own_names(state, self.named_modules())
+        missing = [name for name in own if name not in state and not counted_late(name)]
         unexpected = [name for name in state if name not in own]
         arrays = {k: _plain(v) for k, v in state.items() if k in own}
         wrong = [
@@ -465,9 +468,7 @@ class Module(Hooked):
             got = [f"missing {', '.join(missing)}"] * bool(missing)
             got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
             wanted = f"wants the model's {len(own)} names"
-            hint = "load_state_dict(state, strict=False) to load the names that match"
-            if missing and {name.removeprefix("module.") for name in state} == set(own):
-                hint = "load_state_dict({k.removeprefix('module.'): v for k, v in state.items()})"
+            hint = hint_for(own, state)
             raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
             assign(own[name], array.astype(own[name].dtype))

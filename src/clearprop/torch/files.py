@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.errors import InputError, lesson
 from clearprop.interop import pytorch
 from clearprop.interop.pytorch import Shown
 from clearprop.torch import cells
@@ -47,6 +48,9 @@ def load(f: Any, map_location: Any = None, weights_only: bool = True, **_: Any) 
     whole: dict[int, Tensor] = {}
 
     def tensor(x: Any) -> Any:
+        if (array := getattr(x, "memory", x)).__class__ is np.ndarray and array.dtype.kind == "c":
+            hint = "clearprop.interop.pytorch.load_pt(path), whose arrays clearprop computes with"
+            raise InputError(lesson("torch.load(f)", "wants real numbers", f"{array.dtype}", hint=hint))
         if isinstance(x, pytorch.Trained):
             return Parameter(tensor(x.array), x.requires_grad)
         if isinstance(x, Shown):

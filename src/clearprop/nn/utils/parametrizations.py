@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,6 +39,7 @@ class WeightNorm(Module):
     """w = g v / |v| with a norm for each entry of axis `dim`, or one of all for None (or -1)."""
 
     shown: tuple[str, ...] = ("dim",)
+    older: Mapping[str, str] = {"{}_g": "original0", "{}_v": "original1"}
 
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
@@ -84,6 +86,7 @@ class SpectralNorm(Module):
     eps: float
 
     shown: tuple[str, ...] = ("dim", "n_power_iterations", "eps")
+    older: Mapping[str, str] = {"{}_orig": "original", "{}_u": "0._u", "{}_v": "0._v"}
 
     def __init__(self, weight: Any, n_power_iterations: int = 1, dim: int = 0, eps: float = 1e-12) -> None:
         super().__init__()

@@ -20,6 +20,7 @@ from clearprop import nn as own
 from clearprop.errors import lesson
 from clearprop.modes import forgets, special
 from clearprop.nn.hooks import Gate
+from clearprop.nn.older import counted_late, with_own_names
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
 from clearprop.torch.tensors import Node, Parameter, Tensor, is_outside, lift, lower, through
@@ -319,9 +320,6 @@ class Module(own.Module):
             return Loaded(*self.twin().load_state_dict(arrays, strict))
         except (KeyError, ValueError) as error:
             hint = self._unmatched(arrays, strict)
-            if arrays and all(name.startswith("module.") for name in arrays):
-                hint += '\n  Try {k.removeprefix("module."): v for k, v in state.items()}:'
-                hint += " a wrapper saved it."
             raise RuntimeError(
                 f"Error(s) in loading state_dict for {type(self).__name__}: {error.args[0]}{hint}"
             ) from error
@@ -329,8 +327,10 @@ class Module(own.Module):
     def _unmatched(self, arrays: Mapping[str, Any], strict: bool) -> str:
         """Return, in PyTorch's words, which names and shapes of a state dict are not this module's."""
         own, found = self._state(), ""
+        arrays = with_own_names(arrays, self.named_modules())
         shapes = {name: (arrays[name].shape, t.shape) for name, t in own.items() if name in arrays}
-        for words, names in (("Missing", own.keys() - arrays), ("Unexpected", arrays.keys() - own)):
+        lacking = [name for name in own.keys() - arrays if not counted_late(name)]
+        for words, names in (("Missing", lacking), ("Unexpected", arrays.keys() - own)):
             if names and strict:
                 found += f"\n  {words} key(s) in state_dict: {', '.join(repr(n) for n in sorted(names))}."
         for name, (got, wanted) in shapes.items():
