@@ -19,8 +19,8 @@ _NOBODY = Observer()
 _AXES = ("axis", "axes", "axis1", "axis2", "source", "destination")
 _HINTS = {
     "bool(t)": "np.where(condition, a, b) in place of `if`",
-    "index(t)": "np.take(x, t, axis) in place of x[t] of an array",
-    "np.asarray(t)": "np.take(x, t, axis) in place of x[t] of an array, functions of arrays that have a rule",
+    "index(t)": "Tensor(x)[t] in place of x[t] of an array",
+    "np.asarray(t)": "Tensor(x)[t], not np.take(x, t) of an array; functions of arrays that have a rule",
     "t.backward()": "clearprop.grad of the function, which gives each example its own gradient",
 }
 

@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 import clearprop.numpy as np
-from clearprop import Tensor, gradcheck, value_and_grad, vmap
+from clearprop import Tensor, compile, gradcheck, value_and_grad, vmap
 from clearprop.compiler.step import available_executors
 
 T, V, M = Tensor(3.0), Tensor([1.0, 2.0]), Tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -205,3 +205,21 @@ def test_brackets_of_plain_arrays_are_numpys():
 def test_a_vectorized_function_of_no_entries_is_numpys():
     square = np.vectorize(lambda x: x * x, otypes=[float])
     assert square(Tensor(numpy.zeros((0, 2)))).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    "picked", [lambda a, t: np.take(a, t, 0), lambda a, t: np.take(a, indices=t), lambda a, t: Tensor(a)[t]]
+)
+def test_an_array_at_the_places_that_a_tensor_says(picked):
+    table, places = np.array([10.0, 20.0, 30.0]), np.array([2, 0])
+
+    for way in (vmap, compile, lambda f: f):
+        found = way(lambda t: picked(table, t))(places)
+        assert numpy.array_equal(found.value if isinstance(found, Tensor) else found, table[places])
+
+
+@pytest.mark.parametrize("way", [vmap, compile])
+@pytest.mark.parametrize("picked", [lambda a, t: a[t], numpy.take])
+def test_the_refusal_of_such_places_names_what_works(way, picked):
+    with pytest.raises((TypeError, RuntimeError), match=r"Try .*Tensor\(\w\)\[t\]"):
+        way(lambda t: picked(np.arange(3.0), t))(np.array([2, 0]))

@@ -23,6 +23,7 @@ _OWN = (
     "asarray_chkfinite",
     "full",
     "arange",
+    "take",
     "fromiter",
     "ndenumerate",
     "vectorize",

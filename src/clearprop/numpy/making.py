@@ -10,6 +10,7 @@ import numpy as np
 from clearprop.errors import at_line, lesson
 from clearprop.hints import refuse_texts
 from clearprop.numpy.lists import holds, joined
+from clearprop.ops.index import take as entries_at
 from clearprop.ops.shape import as_array, constant
 from clearprop.tensor import Tensor
 
@@ -151,6 +152,18 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *args: Any, **kwargs:
         )
     given = (start,) if stop is None and step == 1 else (start, stop, step)
     return np.arange(*(x.item() if isinstance(x, Tensor) else x for x in given), *args, **kwargs)
+
+
+def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    """Return NumPy's take, which asks the array but not the indices: these may be a Tensor here.
+
+    >>> from clearprop import vmap
+    >>> vmap(lambda i: take(np.array([10, 20, 30]), i))(np.array([2, 0]))
+    array([30, 10])
+    """
+    if out is not None or not (_there(a) or isinstance(indices, Tensor)):
+        return np.take(a, indices, axis, out, mode)  # type: ignore[call-overload]
+    return entries_at(asarray(a) if _there(a) else np.asarray(a), indices, axis, mode=mode)
 
 
 def fromiter(iter: Any, dtype: Any = None, count: int = -1, **kwargs: Any) -> Any:

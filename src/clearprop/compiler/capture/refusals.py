@@ -16,8 +16,8 @@ from clearprop.tensor import Tensor
 
 _HINTS = {
     "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
-    "np.asarray(t)": "array functions on the Tensor itself, without np.asarray; np.take(a, t, 0), not a[t]",
-    "index(t)": "np.take(a, t, 0) in place of a[t] of an array, or the number outside of the step",
+    "np.asarray(t)": "array functions on the Tensor, without np.asarray; Tensor(a)[t], not np.take(a, t)",
+    "index(t)": "Tensor(a)[t] in place of a[t] of an array, or the number outside of the step",
     "str(t)": "returning it from the step, and printing what was returned",
     "format(t)": "returning it from the step, and printing what was returned",
 }
