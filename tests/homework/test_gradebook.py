@@ -41,7 +41,7 @@ def hostile(tmp_path_factory):
     for name, text in HOSTILE.items():
         (folder / f"{name}.py").write_text(text)
     started = time.monotonic()
-    book = grade(submissions(folder), Rules(timeout=8.0), jobs=2)
+    book = grade(submissions(folder), Rules(timeout=5.0), jobs=2)
     assert time.monotonic() - started < 60
     return {s.name: s for s in book.submissions}
 
@@ -49,7 +49,7 @@ def hostile(tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("hangs", "did not end within 8 seconds"),
+        ("hangs", "did not end within 5 seconds"),
         ("exits", "SystemExit: 0"),
         ("ends", "ended without grades, with status 0"),
         ("crashes", "ended without grades, by signal 11"),
