@@ -220,8 +220,6 @@ def test_nobody_can_tell_what_stands_there(name, executor, watching):
         lambda: VIEW.update(c=5.0),
         lambda: put(ARRAY[5]),
         lambda: NUMBERS.__setitem__(slice(3, 9), 50.0),
-        lambda: ARRAY.__setattr__("shape", (-1, 1, 2)) if "shape" in name else None,
-        lambda: ARRAY.__setattr__("shape", (-1,)),
     ]
     for change in changes:
         change()
