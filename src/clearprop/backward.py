@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import structure
+from clearprop.downstream import Downstream
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.hints import refuse_texts
@@ -184,6 +185,7 @@ def walk(
     """
     send = _complex_gradient if special.complexes else input_gradient
     waiting: _Waiting = {}
+    seeds = dict(grads)
     for node in reversed(order):
         if waiting or held:
             _ready(node, waiting, grads, at)
@@ -199,6 +201,10 @@ def walk(
         else:
             z, xs, attrs = at(node)
         waits = op.together is not None and not followed
+        told = None
+        if op.rest is not None and (at is None or at is _recorded):
+            rest = Downstream(node, order, seeds, walk, output=z, plain=at is None and not held)
+            g, told = op.rest(g, node, rest)
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Tensor) or not x.requires_grad or (among is not None and x not in among):
                 continue
@@ -206,7 +212,7 @@ def walk(
                 waiting.setdefault(x, []).append((node, g))
                 continue
             try:
-                d = send(op, i, g, z, xs, attrs)
+                d = send(op, i, g, z, xs, attrs) if told is None else told
             except _MetComplex:
                 send = _from_here_complex(order)
                 d = send(op, i, g, z, xs, attrs)

@@ -57,6 +57,8 @@ class Op:
     - `hint(*arrays, **attrs)`: after a failed call, what was wanted and what to try ('' where unknown).
     - `batch(op, size, xs, mapped, attrs)`: how `vmap` runs it on `size` examples, where its kind and
       attributes do not say it; `draws`: whether its results are random numbers, of the attribute `shape`.
+    - `rest(g, node, later)`: a look, before its rule is run, at what is computed from the output: the `g` to
+      run the rule with, and what input 0 receives in place of the rule's answer, or None (`downstream.py`).
     - `facts`: what readers want to know beside the mathematics: its sign, its kinks, its domain (`Facts`).
     - `examples`: for kinds other than elementwise, `(shapes, attrs)` pairs that the tests run; an array among
       the shapes is an input that is used as it is.
@@ -82,6 +84,7 @@ class Op:
     hint: Callable[..., tuple[str, str]] | None
     batch: Callable[..., Any] | None = None
     draws: bool = False
+    rest: Callable[..., tuple[Any, Any]] | None = None
     differentiable: bool
     broadcasts: bool
     __wrapped__: Callable[..., Any]

@@ -54,18 +54,121 @@ def test_a_norm_through_the_factors_is_right_at_equal_singular_values():
     np.testing.assert_allclose(gradient(norm_of_product, x), x / np.linalg.norm(x), atol=1e-15)
 
 
-def test_vectors_of_equal_values_are_refused():
-    weights = np.array([[1.0, 2.0], [2.0, 5.0]])
+C = np.array([[1.0, 2.0, 3.0], [0.0, 5.0, -1.0], [2.0, 2.0, 7.0]])
+MIRRORED = (C + C.T) / 2
+PLANE_C = C + 1j * np.array([[0.0, 1.0, 2.0], [-3.0, 0.5, 1.0], [0.2, 0.7, -1.0]])
 
-    def square(a):
+
+def of_values(h, weights=C):
+    def through_vectors(a):
         w, v = np.linalg.eigh(a)
-        return np.sum((v * w**2) @ v.T * weights)
+        return np.sum(np.real((v * h(w)) @ np.conj(v).T * weights))
+
+    return through_vectors
+
+
+def of_factors(h, weights=C):
+    def through_factors(a):
+        u, s, vh = np.linalg.svd(a, full_matrices=False)
+        return np.sum(np.real((u * h(s)) @ vh * weights))
+
+    return through_factors
+
+
+def on_plane(a):
+    plane = np.linalg.eigh(a)[1][:, :2]
+    return np.sum(plane @ plane.T * C)
+
+
+TALL = np.arange(12.0).reshape(4, 3)
+CHOICES = {  # name: f, x, right: the choice among the vectors of equal values drops out
+    "the matrix at 0": (of_values(lambda w: w), np.zeros((3, 3)), MIRRORED),
+    "the matrix at a matrix of rank 1": (of_values(lambda w: w), np.diag([0.0, 0.0, 5.0]), MIRRORED),
+    "less one at 1": (of_values(lambda w: w - 1), np.eye(3), MIRRORED),
+    "exp at 1": (of_values(np.exp), np.eye(3), np.e * MIRRORED),
+    "a square at 0": (of_values(lambda w: w**2), np.zeros((3, 3)), np.zeros((3, 3))),
+    "complex at 0": (
+        of_values(lambda w: w, PLANE_C),
+        np.zeros((3, 3)) + 0j,
+        (PLANE_C.conj() + PLANE_C.T) / 2,
+    ),
+    "a plane": (on_plane, np.diag([1.0, 1.0, 5.0]), np.array([[0, 0, -10], [0, 0, -2], [-10, -2, 0]]) / 16),
+    "the last of three": (
+        lambda a: np.linalg.eigh(a)[1][0, -1] * np.linalg.eigh(a)[1][2, -1],
+        np.diag([1.0, 1.0, 5.0]),
+        np.array([[0, 0, 1], [0, 0, 0], [1, 0, 0]]) / 8,
+    ),
+    "factors at 0": (of_factors(lambda s: s), np.zeros((3, 3)), C),
+    "factors at 0, tall": (of_factors(lambda s: s, TALL), np.zeros((4, 3)), TALL),
+    "factors at 0, wide": (of_factors(lambda s: s, TALL.T), np.zeros((3, 4)), TALL.T),
+    "factors of rank 1": (of_factors(lambda s: s), np.outer([1.0, 2.0, 3.0], [0.3, 0.7, 0.1]), C),
+    "factors less one at 1": (of_factors(lambda s: s - 1), np.eye(3), MIRRORED),
+    "complex factors at 0": (of_factors(lambda s: s, PLANE_C), np.zeros((3, 3)) + 0j, PLANE_C.conj()),
+    "the next unitary matrix": (of_factors(np.ones_like), np.eye(3), (C - C.T) / 2),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_functions_in_which_the_choice_of_vectors_drops_out_are_right(name):
+    f, x, right = CHOICES[name]
+
+    np.testing.assert_allclose(gradient(f, x), right, atol=1e-12)
+
+
+def test_each_matrix_of_a_stack_is_turned_by_itself():
+    stack = np.stack([np.zeros((3, 3)), np.eye(3), np.diag([1.0, 2.0, 4.0])])
+
+    def product(a):
+        w, v = np.linalg.eigh(a)
+        return np.sum((v * w[:, None]) @ np.swapaxes(v, -1, -2) * C)
+
+    np.testing.assert_allclose(gradient(product, stack), np.stack([MIRRORED] * 3), atol=1e-12)
+
+
+def through_inverse(a):
+    w, v = np.linalg.eig(a)
+    return np.sum(np.real((v * w) @ np.linalg.inv(v)) * C)
+
+
+UNKNOWN = {  # name: f, x: which vectors are chosen shows, or there is a kink
+    "squares of vectors": (lambda a: np.sum(np.linalg.eigh(a)[1] ** 2 * C), np.eye(3)),
+    "sizes of vectors": (lambda a: np.sum(np.abs(np.linalg.eigh(a)[1]) * C), np.eye(3)),
+    "a vector of two": (lambda a: np.linalg.eigh(a)[1][0, 0], np.diag([1.0, 1.0, 5.0])),
+    "roots at 0": (of_values(lambda w: np.sqrt(np.abs(w))), np.zeros((3, 3))),
+    "unlike weights": (of_values(lambda w: w * np.arange(3.0)), np.eye(3)),
+    "the next unitary matrix of none": (of_factors(np.ones_like), np.diag([3.0, 2.0, 0.0])),
+    "any matrix": (through_inverse, np.zeros((3, 3))),
+    "any matrix of few directions": (through_inverse, np.array([[0.0, 1.0, 0], [0, 0, 0], [0, 0, 1]])),
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_vectors_of_equal_values_whose_choice_shows_are_refused(name):
+    f, x = UNKNOWN[name]
 
     with pytest.raises(GradientError, match="turn freely"):
-        gradient(square, np.eye(2))
-    np.testing.assert_allclose(  # apart by little: as the square of the matrix
-        gradient(square, np.diag([1.0, 1.1])), [[2.0, 4.2], [4.2, 11.0]], rtol=1e-12
-    )
+        gradient(f, x)
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("name", ["the matrix at 0", "less one at 1", "factors at 0"])
+def test_a_step_refuses_vectors_of_equal_values_that_it_uses(name, executor):
+    f, x, _ = CHOICES[name]
+    step = clearprop.compile(grad(f), executor=executor)
+
+    with pytest.raises(GradientError, match="turn freely"):
+        step(x)
+    apart = np.diag([1.0, 2.0, 4.0])
+    np.testing.assert_allclose(step(apart), gradient(f, apart), atol=1e-12)
+    last = lambda a: np.linalg.eigh(a)[1][:, -1] @ np.arange(3.0)  # noqa: E731
+    pair = np.diag([1.0, 1.0, 5.0])
+    np.testing.assert_allclose(clearprop.compile(grad(last), executor=executor)(pair), gradient(last, pair))
+
+
+@pytest.mark.parametrize("transform", [clearprop.hessian, clearprop.jacobian])
+def test_a_graph_of_gradients_refuses_vectors_of_equal_values_that_it_uses(transform):
+    with pytest.raises(GradientError, match="turn freely"):
+        transform(of_values(lambda w: w**2))(np.zeros((3, 3)))
 
 
 def test_a_singular_value_of_zero_sends_nothing():

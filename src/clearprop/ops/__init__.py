@@ -38,6 +38,7 @@ from clearprop.ops import (
     softmax,
     special,
     statistics,
+    turning,
     window,
 )
 from clearprop.registry import ops as _entries
@@ -45,6 +46,7 @@ from clearprop.registry import ops as _entries
 plane.enter_plane()
 exchange.enter_exchange()
 batched.enter_rules()
+turning.enter_turning()
 # These tables name all their kinks: an entry that names none has none.
 _smooth = _replace(SILENT, kinks=False)
 for _op in _entries.values():
@@ -86,5 +88,6 @@ __all__ = [
     "softmax",
     "special",
     "statistics",
+    "turning",
     "window",
 ]

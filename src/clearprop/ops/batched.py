@@ -40,7 +40,7 @@ def enter_rules() -> None:
 
 _rule("stack", "concatenate")(along_axis)
 _rule("mirrored", "real_part", "imaginary_part", "argument", "ldexp", "exponent_of", "isclose")(by_entries)
-_rule("sum_of_weights", "settled")(stacked)
+_rule("sum_of_weights", "settled", "of_different_values")(stacked)
 _rule(
     "cholesky",
     "eigh",
@@ -49,6 +49,7 @@ _rule(
     "eigvals",
     "complex_eig",
     "complex_eigvals",
+    *(f"{name}_again" for name in ("eigh", "svd", "eig", "complex_eig")),
     "svd",
     "svdvals",
     "qr",

@@ -33,7 +33,7 @@ from clearprop.compiler.program.ir import Value
 from clearprop.compiler.proof.sides import Different, Held, Pair, plain, results, states
 from clearprop.compiler.proof.tolerance import FEW, Replays, roundings, surely_close
 from clearprop.compiler.proof.verify import VerificationError
-from clearprop.errors import first_line, lesson
+from clearprop.errors import GradientError, first_line, lesson
 from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
 
@@ -327,7 +327,13 @@ class Proof:
 
     # --- where they do not agree ----------------------------------------------------------------------------
     def answer(self, eager: Outcome, plan: Outcome, found: Different) -> Any:
-        """Give the plan up: raise ProofError, or let the function's own run be the call."""
+        """Give the plan up: raise ProofError, or let the function's own run be the call.
+
+        Where the plan refuses a gradient that the function's own run finds, the refusal stands, and the plan.
+        """
+        if isinstance(plan.error, GradientError) and eager.error is None and not self.step.forgives:
+            self.put_back()
+            raise plan.error
         causes, changed = self._causes(eager, plan, found)
         text = lesson(
             "compile(step)",

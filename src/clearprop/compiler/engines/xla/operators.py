@@ -318,7 +318,7 @@ def _beyond(v: Value, xs: list[Any], bounds: Bounds) -> Any:
 
 CALLS: dict[str, Translate] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _beyond),
-    **dict.fromkeys(("cholesky", "eigh", "eigvalsh", "qr", "svd"), _decomposed),
+    **dict.fromkeys(("cholesky", "eigh", "eigh_again", "eigvalsh", "qr", "svd", "svd_again"), _decomposed),
     **{name: _special(name) for name in NAMES},
     **NETWORKS,
     "convolution": _convolution,
