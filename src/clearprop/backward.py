@@ -203,7 +203,8 @@ def walk(
         waits = op.together is not None and not followed
         told = None
         if op.rest is not None and (at is None or at is _recorded):
-            rest = Downstream(node, order, seeds, walk, output=z, plain=at is None and not held)
+            plain = at is None and not any(id(x) in held for x in order)  # a hook may change what arrives
+            rest = Downstream(node, order, seeds, walk, output=z, plain=plain)
             g, told = op.rest(g, node, rest)
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Tensor) or not x.requires_grad or (among is not None and x not in among):

@@ -488,3 +488,14 @@ def test_scipys_full_qr():
 
     assert (q.shape, r.shape) == ((4, 4), (4, 2))
     np.testing.assert_allclose((q @ r).value, TALL[0], atol=1e-14)
+
+
+def test_a_hook_on_a_tensor_of_another_graph_changes_nothing():
+    other = Tensor([1.0])
+    handle = other.register_hook(lambda g: g)
+    t = Tensor(np.eye(2))
+    w, v = np.linalg.eigh(t)
+    np.sum((v * w) @ v.T).backward()
+    handle.remove()
+
+    np.testing.assert_allclose(t.grad, np.ones((2, 2)), atol=1e-12)
