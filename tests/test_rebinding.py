@@ -1,5 +1,7 @@
 """`y += x` and `y[i] = v` on what was computed: NumPy's numbers and right gradients, or a refusal."""
 
+import weakref
+
 import numpy as np
 import pytest
 
@@ -232,7 +234,67 @@ def entries_through_a_view(x):
     return y.sum()
 
 
+def a_view_of_what_it_shows(x):
+    y = (x * 2).reshape(3, 1)
+    with clearprop.no_grad():
+        v = y[1:]
+    y += 1
+    return v.sum() + y.sum()
+
+
+def what_it_shows_is_detached(x):
+    b = x * 2
+    d = b.detach()
+    y = b.reshape(3, 1)
+    del b
+    y += 1
+    return d.sum() * y.sum()
+
+
+def entries_of_what_it_shows_detached(x):
+    b = x * 2
+    d = b.detach()
+    y = b.reshape(3, 1)
+    del b
+    y[0] = 1.0
+    return d.sum() * y.sum()
+
+
+def a_weak_reference(x):
+    y = x * 2
+    seen = weakref.ref(y)
+    y += 1
+    return seen().sum()
+
+
+def a_weak_reference_to_an_array(x):
+    y = np.ones(3)
+    seen = weakref.ref(y)
+    y += x
+    return seen().sum()
+
+
+def the_body_of_a_class(x):
+    space = {"y": x * 2}
+    exec("class A:\n    y += 1", space)
+    return (space["y"] * space["A"].y).sum()
+
+
+def a_real_part(x):
+    y = x * 2
+    v = np.real(y)
+    y += 1
+    return v.sum()
+
+
 REFUSED = (
+    a_view_of_what_it_shows,
+    what_it_shows_is_detached,
+    entries_of_what_it_shows_detached,
+    a_weak_reference,
+    a_weak_reference_to_an_array,
+    the_body_of_a_class,
+    a_real_part,
     other_name,
     a_view_before,
     through_a_view,
@@ -256,6 +318,23 @@ def test_what_somebody_else_would_see_is_refused(f):
             run(X)
     with pytest.raises(TypeError, match="the graph remembers"):
         vmap(grad(f))(np.stack([X, X]))
+
+
+def test_a_view_of_what_vmap_computes_is_refused_without_a_graph():
+    def through_rows(x):
+        y = np.stack([x, x * 2])
+        for row in y:
+            row += 1
+        return y.sum()
+
+    def of_a_shape_alone(x):
+        y = (x * 2).reshape(3, 1)
+        y += 1
+        return y.sum()
+
+    with pytest.raises(TypeError, match="for each example of a vmap"):
+        vmap(through_rows)(np.stack([X, X]))
+    np.testing.assert_array_equal(vmap(of_a_shape_alone)(np.stack([X, X])), [15.0, 15.0])
 
 
 def test_an_update_of_what_was_computed_keeps_shape_and_dtype():

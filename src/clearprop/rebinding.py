@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import opcode
 import sys
+import weakref
 from collections.abc import Sequence
 from functools import cache
 from types import FrameType
@@ -21,6 +22,8 @@ import numpy as np
 _CACHE = opcode.opmap["CACHE"]
 _BINARY = opcode.opmap["BINARY_OP"]
 _SWAP = opcode.opmap["SWAP"]
+_EXTENDED = opcode.opmap["EXTENDED_ARG"]
+_NAME = opcode.opmap["STORE_NAME"]
 _ENTRY = {
     opcode.opmap["STORE_SUBSCR"],
     opcode.opmap.get("STORE_SLICE"),
@@ -45,6 +48,12 @@ def kind_of_statement(frame: FrameType) -> str:
         at += 2
     if code[at] in _ENTRY:
         return "entry"
+    high = 0
+    while code[at] == _EXTENDED:
+        high = (high | code[at + 1]) << 8
+        at += 2
+    if code[at] == _NAME and frame.f_code.co_names[high | code[at + 1]] not in frame.f_locals:
+        return ""  # a class's body or an `exec` reads a name outside of it, and stores one of its own
     return "name"
 
 
@@ -110,6 +119,8 @@ def sole(tensor: Any, extra: int, new: Any, kept: int) -> bool:
     `new` is what was computed of it to take its place, and a node of the graph; `kept` is how often a
     recorder holds each node.
     """
+    if weakref.getweakrefcount(tensor) > weakref.getweakrefcount(new):  # a recorder refers to both
+        return False
     if hasattr(tensor, "content"):
         if extra:
             return False
@@ -118,7 +129,7 @@ def sole(tensor: Any, extra: int, new: Any, kept: int) -> bool:
         return False
     if extra == 0:
         arrays = sys.getrefcount(tensor._value) - 2
-        return arrays == _times(tensor._value, new.values)
+        return arrays == _times(tensor._value, new.values) and _no_array_has_a_name(tensor, {})
     counts, users = _users([tensor])
     if counts[0] != extra + _times(tensor, new.inputs):
         return False
@@ -130,7 +141,8 @@ def _sole_content(example: Any, new: Any, kept: int) -> bool:
     content = example.content
     beyond = sys.getrefcount(example.content) - _OF_CONTENT
     if content.__class__ is np.ndarray:
-        return beyond == 0
+        base = content.base
+        return beyond == 0 and (base is None or sys.getrefcount(base) == _OF_BASE)
     by_new = _times(content, new.content.inputs)
     return sole(content, beyond - by_new, new.content, kept)
 
@@ -150,18 +162,45 @@ def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int) -> bool:
     for user in users:
         arrays -= _times(tensor._value, user.values)
     user = None
+    shown: dict[int, int] = {}  # how often an array is the base of a view
     views = _views_among(users, tensor)
     while views:
-        bases = [view._value.base for view in views]
-        arrays -= _times(tensor._value, bases)
-        del bases
+        for view in views:
+            shown[id(view._value.base)] = shown.get(id(view._value.base), 0) + 1
+        view = None
         counts, users = _users(views)
         for i, count in enumerate(counts):
             others = sys.getrefcount(views[i]) - 2
             if others != count + kept:
                 return False
         views = _views_among(users, tensor)
-    return arrays == 0
+    return arrays == shown.get(id(tensor._value), 0) and _no_array_has_a_name(tensor, shown)
+
+
+def _no_array_has_a_name(tensor: Any, shown: dict[int, int]) -> bool:
+    """Whether the arrays of the nodes whose memory a Tensor shows are held by them and by `shown` views."""
+    base = tensor._value.base
+    if base is None:
+        return True
+    chain = [tensor]
+    for node in chain:
+        for i, value in enumerate(node.values):
+            if value.__class__ is np.ndarray and np.may_share_memory(value, node._value):
+                chain.append(node.inputs[i])
+    value = None
+    count = shown.get(id(base), 0) + sum(node._value.base is base for node in chain)
+    count += sum(node._value is base for node in chain)
+    count += sum(_times(base, node.values) for node in chain)
+    if sys.getrefcount(base) - 2 != count:
+        return False
+    for owner in chain[1:]:
+        if owner._value is base:
+            continue
+        count = shown.get(id(owner._value), 0) + sum(node._value.base is owner._value for node in chain)
+        count += sum(_times(owner._value, node.values) for node in chain)
+        if sys.getrefcount(owner._value) - 2 != count:
+            return False
+    return True
 
 
 def _views_among(users: list[Any], tensor: Any) -> list[Any]:
@@ -174,6 +213,7 @@ def _views_among(users: list[Any], tensor: Any) -> list[Any]:
     return found
 
 
+_OF_BASE = 3  # the array that shows it, the name `base`, and the call that counts
 _OF_CONTENT = 3  # the slot of the Tensor, the name `content`, and the call that counts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import opcode
 import operator
 import sys
+import weakref
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -246,6 +247,8 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
     extra = references_of_output(keywords)
     array = keywords["out"][0]
     if array.__class__ is not np.ndarray or inputs[0] is not array or array.base is not None:
+        return None
+    if weakref.getweakrefcount(array):
         return None
     statement = kind_of_statement(sys._getframe(2))
     if statement != "name" or extra != usual("array"):

@@ -80,9 +80,11 @@ def conjugated(x: Any) -> Any:
 
 @implements(np.real)
 def real(x: Any) -> Any:
-    """Return the real part: a real Tensor itself, as a new node."""
+    """Return the real part: of a real Tensor a view, as NumPy does, which `x += y` takes notice of."""
     if x.dtype.kind == "c":
         return ops["real_part"](x)
+    if x.ndim and x.dtype.kind != "b":
+        return x[...]
     return +x if x.dtype.kind != "b" else x
 
 
