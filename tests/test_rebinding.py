@@ -43,9 +43,10 @@ def beside_views_of_the_graph(x):
 
 def attributes(x):
     class State:
-        u = x * 2
+        pass
 
     state, named = State(), {"u": x * 2}
+    state.u = x * 2
     state.u += x
     named["u"] *= x
     return (state.u * named["u"]).sum()
@@ -287,7 +288,17 @@ def a_real_part(x):
     return v.sum()
 
 
+def of_a_class(x):
+    class State:
+        u = x * 2
+
+    state = State()
+    state.u += x
+    return (State.u * state.u).sum()
+
+
 REFUSED = (
+    of_a_class,
     a_view_of_what_it_shows,
     what_it_shows_is_detached,
     entries_of_what_it_shows_detached,

@@ -24,17 +24,19 @@ _BINARY = opcode.opmap["BINARY_OP"]
 _SWAP = opcode.opmap["SWAP"]
 _EXTENDED = opcode.opmap["EXTENDED_ARG"]
 _NAME = opcode.opmap["STORE_NAME"]
+_ATTRIBUTE = opcode.opmap["STORE_ATTR"]
 _ENTRY = {
     opcode.opmap["STORE_SUBSCR"],
     opcode.opmap.get("STORE_SLICE"),
 }
 _FIRST_IN_PLACE = 13  # the argument of BINARY_OP from which on it is an operator with `=`
 _LOCKED = getattr(sys, "_is_gil_enabled", bool)
-_COUNTED = (sys.implementation.name == "cpython" and _LOCKED is bool) or _LOCKED()
+_KNOWN = sys.implementation.name == "cpython" and sys.version_info < (3, 14)  # later ones lend references
+_COUNTED = _KNOWN and (_LOCKED is bool or _LOCKED())
 
 
 def kind_of_statement(frame: FrameType) -> str:
-    """Return "entry" in a line such as `y[i] += x`, "name" in `y += x` and `self.y += x`, else ""."""
+    """Return "entry" in `y[i] += x`, "attribute" in `self.y += x`, "name" in `y += x`, else ""."""
     at = frame.f_lasti
     code = frame.f_code.co_code
     while at > 0 and code[at] == _CACHE:
@@ -54,7 +56,13 @@ def kind_of_statement(frame: FrameType) -> str:
         at += 2
     if code[at] == _NAME and frame.f_code.co_names[high | code[at + 1]] not in frame.f_locals:
         return ""  # a class's body or an `exec` reads a name outside of it, and stores one of its own
-    return "name"
+    return "attribute" if code[at] == _ATTRIBUTE else "name"
+
+
+def held_by_a_class(x: Any) -> bool:
+    """Whether a class has `x` for an attribute: `self.y += x` would leave the old one there."""
+    holders = [d for d in gc.get_referrers(x) if d.__class__ is dict]
+    return any(isinstance(owner, type) for d in holders for owner in gc.get_referrers(d))
 
 
 def references(x: Any) -> int:

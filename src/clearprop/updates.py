@@ -15,6 +15,7 @@ import numpy as np
 from clearprop.errors import at_line, lesson, taught
 from clearprop.modes import Observer, mode
 from clearprop.rebinding import (
+    held_by_a_class,
     kind_of_statement,
     references,
     references_of_output,
@@ -160,6 +161,10 @@ def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
         return ops[name].two(tensor, y)  # a number, which NumPy cannot write into either
     if not tensor.ndim or not (statement := kind_of_statement(sys._getframe(3))):
         return None
+    if statement == "attribute":
+        if held_by_a_class(tensor):
+            return None
+        statement = "name"
     if statement == "entry" and refs != usual("entry"):  # not what `t[i]` has made, but what a list holds
         statement = "name"
     extra = refs - usual("same" if y is tensor and statement == "name" else statement)
@@ -251,6 +256,8 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
     if weakref.getweakrefcount(array):
         return None
     statement = kind_of_statement(sys._getframe(2))
+    if statement == "attribute" and not held_by_a_class(array):
+        statement = "name"
     if statement != "name" or extra != usual("array"):
         return None
     new = ops[ufunc.__name__].two(array, inputs[1])
