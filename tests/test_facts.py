@@ -50,6 +50,17 @@ def test_a_view_keeps_its_entries_in_order_or_repeats_them(op):
         np.testing.assert_array_equal(z.ravel(), expected)
 
 
+@saying("smooth")
+def test_a_kink_is_gone_from_the_square_of_a_length(op):
+    for i in range(len(op.derivatives)):
+        xs = [cp.Tensor(0.0) for _ in op.derivatives]
+        z = op(*xs)
+        assert op.facts.smooth(i, np.cos(z), z, *xs) is None
+        sent = op.facts.smooth(i, 2.0 * z, z, *xs)  # of z * z, which is the sum of the squares
+        sent.backward()
+        assert [float(sent), float(xs[i].grad)] == [0.0, 2.0]
+
+
 @saying("picks")
 def test_a_choice_is_the_input_that_it_picks(op):
     for z, xs, attrs in values(op):

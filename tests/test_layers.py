@@ -16,11 +16,11 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "ending locks errors rows hints facts marks files modes lines registry structure ufunc refusal "
-        "rebinding updates sharing tensor sources away graph op orders define record batch ops hooks tree "
-        "kept downstream backward loops transforms clipping numpy scipy nn optim data interop parallel typed "
-        "see testing check diagnosis homework compiler train play shipping lessons sklearn torch "
-        "coverage __init__ cli __main__"
+        "ending locks errors adding rows hints facts marks files modes lines registry structure ufunc "
+        "refusal rebinding updates sharing tensor sources away graph op orders define record batch ops "
+        "hooks tree kept downstream backward loops transforms clipping numpy scipy nn optim data interop "
+        "parallel typed see testing check diagnosis homework compiler train play shipping lessons sklearn "
+        "torch coverage __init__ cli __main__"
     ),
     "see": "columns readable document words frame numbers names algebra layout drawing tiles page step "
     "summaries gallery __init__",
@@ -33,6 +33,7 @@ ORDER = {
 # What does not look at what, though it stands above it.
 APART = {
     "ops": {"backward"},
+    "backward": {"ops"},
     "optim": {"nn"},
     "data": {"nn", "optim", "ops", "tensor"},
     "typed": {"nn", "optim", "data", "interop"},
@@ -219,6 +220,56 @@ def test_the_compiler_looks_no_op_up_to_compare_it():
     ]
 
     assert found == []
+
+
+def chapters_names(tree: ast.AST) -> set[str]:
+    """Return what a module takes from the chapters, save the words of attributes, which are in capitals."""
+    chapters = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clearprop.ops")
+    ]
+    return {a.asname or a.name for node in chapters for a in node.names if not a.name.isupper()}
+
+
+def asked_by_class(tree: ast.AST):
+    """Yield what asks whether something is of a class, or is a function, that a chapter of ops has.
+
+    `d.__class__ is OfLength`, `isinstance(rule, OfLength)`, `rule is added`, `rule in (added, kept)`.
+    """
+    taken = chapters_names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            same = not any(isinstance(how, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for how in node.ops)
+            sides = [node.left, *node.comparators] if same else []
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            sides = node.args[1:]
+        else:
+            continue
+        for side in sides:
+            if any(ast.unparse(x).split(".")[0] in taken for x in (side, *getattr(side, "elts", ()))):
+                yield ast.unparse(node)
+
+
+def test_nobody_compares_with_a_class_or_function_of_a_chapter():
+    found = [
+        f"{path.relative_to(ROOT)}: {asked}"
+        for module, path in MODULES.items()
+        if module[0] != "ops"
+        for asked in asked_by_class(parsed(path))
+    ]
+
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "code", ["d.__class__ is Kin", "isinstance(d, (float, Kin))", "d == Kin.rule", "d in (Kin, other)"]
+)
+def test_the_search_finds_every_way_of_asking_for_a_class(code):
+    taken = f"def f(d):\n    from clearprop.ops.chapter import Kin, WORD\n    return {code}"
+
+    assert len(list(asked_by_class(ast.parse(taken)))) == 1
+    assert list(asked_by_class(ast.parse(taken.replace("Kin", "WORD")))) == []
 
 
 def asks_table(function: ast.AST) -> bool:

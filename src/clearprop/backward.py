@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop import structure
+from clearprop.adding import added
 from clearprop.downstream import Downstream
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
@@ -18,8 +19,6 @@ from clearprop.kept import Forgotten, held_nodes
 from clearprop.locks import lock
 from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe, numpys
-from clearprop.ops.quotient import OfLength
-from clearprop.ops.reduce import added
 from clearprop.orders import of_ones_own
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -298,10 +297,9 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
                 d = ops["masked_product"](g, d(z, *xs))
             elif op.choice:
                 d = _chosen(d(z, *xs), g)
-            elif d.__class__ is OfLength:
-                d = d.sent(g, z, *xs)
             else:
-                d = g * d(z, *xs)
+                smooth = None if op.facts.smooth is None else op.facts.smooth(i, g, z, *xs)
+                d = g * d(z, *xs) if smooth is None else smooth
         else:
             rule = op.rules[i] if op.rules else op.rule(i)
             d = None if rule is None else rule(g, z, *xs, **attrs)

@@ -12,7 +12,7 @@ from clearprop.define import define, elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
-from clearprop.ops.quotient import OfLength
+from clearprop.ops.quotient import of_length
 from clearprop.registry import ops
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -137,7 +137,7 @@ sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z, 
 cbrt: Op       = elementwise("cbrt",       np.cbrt,       _third,                      numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root; both derivatives are within 4 ulp, compiled by llvm within 6", singular=True)
 reciprocal: Op = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
                          doc="1 / x", singular=True)
-absolute: Op   = elementwise("absolute",   np.absolute,   OfLength(_direction, lambda x: x), numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero), doc="|x|; derivative 0 at 0")
+absolute: Op   = elementwise("absolute",   np.absolute,   _direction,              numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero, smooth=of_length(lambda x: x)), doc="|x|; derivative 0 at 0")
 sign: Op       = elementwise("sign",       np.sign,       0,                        numpy=np.sign,       facts=Facts(script="Math.sign({})", domain=POSITIVE, kinks=_zero), doc="-1, 0 or 1")
 
 # --- exponentials and logarithms ----------------------------------------------------------------------------
@@ -174,8 +174,8 @@ arcsinh: Op = elementwise("arcsinh", np.arcsinh, lambda z, x: 1 / _root(x),     
 arccosh: Op = elementwise("arccosh", np.arccosh, lambda z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), numpy=np.arccosh, facts=Facts(script="Math.acosh({})", domain=(1.2, 3.0)),
                       doc="inverse hyperbolic cosine", singular=True)
 arctanh: Op = elementwise("arctanh", np.arctanh, lambda z, x: 1 / ((1 - x) * (1 + x)),        numpy=np.arctanh, facts=Facts(script="Math.atanh({})", domain=UNIT), doc="inverse hyperbolic tangent", singular=True)
-hypot: Op   = elementwise("hypot",   np.hypot,   OfLength(lambda z, x, y: x / _length(z), lambda x, y: x), OfLength(lambda z, x, y: y / _length(z), lambda x, y: y),
-                      numpy=np.hypot, facts=Facts(script="Math.hypot({}, {})", domain=(POSITIVE, POSITIVE), kinks=_origin), doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)")
+hypot: Op   = elementwise("hypot",   np.hypot,   lambda z, x, y: x / _length(z), lambda z, x, y: y / _length(z),
+                      numpy=np.hypot, facts=Facts(script="Math.hypot({}, {})", domain=(POSITIVE, POSITIVE), kinks=_origin, smooth=of_length(lambda x, y: x, lambda x, y: y)), doc="sqrt(x^2 + y^2); derivative 0 at (0, 0)")
 # fmt: on
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from clearprop.adding import added, is_short
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.ops.quotient import over
-from clearprop.ops.reduce import added, is_short, kept
+from clearprop.ops.reduce import kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
 

@@ -13,7 +13,7 @@ from clearprop.facts import Facts
 from clearprop.op import Op
 from clearprop.ops.normal import polynomial
 from clearprop.ops.plane import conjugated
-from clearprop.ops.quotient import OfLength
+from clearprop.ops.quotient import of_length
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
@@ -55,7 +55,7 @@ def _power_of_two(z: Any, x: Any) -> Any:
 
 
 # fmt: off
-fabs: Op       = elementwise("fabs",       np.fabs,       OfLength(lambda z, x: np.sign(x), lambda x: x),   numpy=np.fabs,       facts=Facts(script="Math.abs({})", domain=_POSITIVE, kinks=_zero), doc="|x| as a float; derivative 0 at 0")
+fabs: Op       = elementwise("fabs",       np.fabs,       lambda z, x: np.sign(x),                    numpy=np.fabs,       facts=Facts(script="Math.abs({})", domain=_POSITIVE, kinks=_zero, smooth=of_length(lambda x: x)), doc="|x| as a float; derivative 0 at 0")
 fmax: Op       = elementwise("fmax",       np.fmax,       _larger,  lambda z, x, y: _larger(z, y, x),       numpy=np.fmax,       facts=Facts(script="cp.fmax({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the larger of x and y, or the one that is a number; a tie shares the gradient", choice=True)
 fmin: Op       = elementwise("fmin",       np.fmin,       _smaller, lambda z, x, y: _smaller(z, y, x),      numpy=np.fmin,       facts=Facts(script="(-cp.fmax(-({}), -({})))", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie), doc="the smaller of x and y, or the one that is a number; a tie shares the gradient", choice=True)
 fmod: Op       = elementwise("fmod",       np.fmod,       1, lambda z, x, y: -np.trunc(x / y),              numpy=np.fmod,       facts=Facts(script="({} % {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=lambda x, y: (x != 0) & (np.fmod(x, y) == 0)), doc="x - y * trunc(x / y), of the sign of x")

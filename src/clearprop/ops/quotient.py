@@ -17,27 +17,24 @@ from clearprop.tensor import Tensor
 _DEEPEST = 12  # how many operations are read back
 
 
-class OfLength:
-    """The local derivative of a length z, with a kink where z is 0; `times(*xs)` is z times it, without one.
+def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the fact `smooth` of an op whose output z is a length, with a kink where z is 0.
 
-    Where z is a factor of the gradient that arrives, what is sent is the rest of it with `times`.
+    `times[i](*xs)` is z times the local derivative by input `i`, which has no kink. Where z is a factor of
+    the gradient that arrives, what is sent is the rest of it with `times`.
 
     >>> from clearprop import hessian
     >>> float(hessian(lambda x: np.abs(x) ** 2)(0.0))
     2.0
     """
 
-    def __init__(self, slope: Callable[..., Any], times: Callable[..., Any]) -> None:
-        self.slope, self.times = slope, times
+    def smooth(i: int, g: Any, z: Any, *xs: Any) -> Any:
+        if z.__class__ is not Tensor or any(np.iscomplexobj(x) for x in xs):
+            return None
+        ratio = over(g, z)
+        return None if ratio is None else ratio * times[i](*xs)
 
-    def __call__(self, z: Any, *xs: Any) -> Any:
-        return self.slope(z, *xs)
-
-    def sent(self, g: Any, z: Any, *xs: Any) -> Any:
-        """Return the gradient of the input, where `g` arrives."""
-        complex_ones = any(np.iscomplexobj(x) for x in xs)
-        ratio = None if complex_ones or z.__class__ is not Tensor else over(g, z)
-        return g * self.slope(z, *xs) if ratio is None else ratio * self.times(*xs)
+    return smooth
 
 
 def over(g: Any, z: Any) -> Any:

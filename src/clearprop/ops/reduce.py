@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.adding import added, is_short, summed
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.hints import refuse_texts
@@ -13,33 +14,12 @@ from clearprop.ops.plane import real_only
 from clearprop.ops.quotient import over
 from clearprop.ops.shape import repeated
 
-_reduce: Any = np.add.reduce  # what `np.sum` and `np.mean` call, without their detour
 _CASES: tuple[Any, ...] = (
     (((3, 4),), {}),
     (((3, 4),), {"axis": 0}),
     (((3, 4),), {"axis": -1, "keepdims": True}),
     (((2, 3, 4),), {"axis": (0, 2)}),
 )
-
-
-def is_short(x: Any) -> bool:
-    """Tell whether this is an array of float16, for whose sums float32 is taken."""
-    return bool(x.dtype.char == "e") and isinstance(x, np.ndarray)
-
-
-def added(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the sum along `axis`, of float16 as a float32 that is rounded once.
-
-    NumPy adds float16 so along rows that lie in one piece, elsewhere in float16 itself, which stands still as
-    soon as the sum is 2048 times a term: the layout in memory, which nobody sees, would decide.
-
-    >>> tenths = np.full((5000, 2), 0.1, np.float16)
-    >>> float(np.add.reduce(tenths, axis=0)[0]), float(added(tenths, 0)[0])
-    (256.0, 500.0)
-    """
-    if x.dtype.char == "e" and is_short(x):  # the letter first: every sum of every backward pass asks
-        return _reduce(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
-    return _reduce(x, axis=axis, keepdims=keepdims)
 
 
 def kept(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -132,7 +112,7 @@ def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     if x.dtype.kind != "f" or x.dtype.itemsize < 4 or not x.size or not x.ndim:
         # Wider sums for small dtypes, a warning for no entries, an error for an axis that is not there.
         return np.mean(x, axis=axis, keepdims=keepdims)
-    return _reduce(x, axis=axis, keepdims=keepdims) / count(x, axis)
+    return summed(x, axis=axis, keepdims=keepdims) / count(x, axis)
 
 
 def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:

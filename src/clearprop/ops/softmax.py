@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.adding import added
 from clearprop.define import define
 from clearprop.facts import Facts
-from clearprop.ops.reduce import added, kept
+from clearprop.ops.reduce import kept
 from clearprop.registry import ops
 
 _CASES: tuple[Any, ...] = ((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((2, 3, 4),), {"axis": 1}))

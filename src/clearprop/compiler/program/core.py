@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
+from clearprop.adding import added
 from clearprop.compiler.program.strides import Steps, reshaped, spread
 from clearprop.errors import lesson
-from clearprop.ops.reduce import added
 from clearprop.registry import ops
 from clearprop.ufunc import Ufunc
 
