@@ -332,3 +332,37 @@ def test_a_wrong_derivative_is_not_blamed_on_accumulation_or_shapes_as_well():
 
     assert "Probably: off by a factor 2" in report["local derivative"].hint
     assert [c for c, g in report.grades.items() if g.passed is False] == ["local derivative"]
+
+
+class Max:
+    """The larger of two nodes; the gradient belongs to that one alone."""
+
+    def __init__(self, a, b):
+        self.a, self.b, self.value, self.grad = a, b, max(a.value, b.value), 0.0
+
+    def backward(self):
+        (self.a if self.a.value > self.b.value else self.b).grad += self.grad
+
+
+class Min(Max):
+    """Wrong: the gradient goes to the first, whichever is smaller."""
+
+    def __init__(self, a, b):
+        super().__init__(a, b)
+        self.value = min(a.value, b.value)
+
+    def backward(self):
+        self.a.grad += self.grad
+
+
+def test_the_larger_and_the_smaller_of_two_are_known_by_name():
+    assert check_node(Max, leaf=Plain).ok
+    assert not check_node(Min, leaf=Plain)["local derivative"].passed
+
+
+def test_a_hint_tells_the_students_own_number_where_it_was_found_and_its_line():
+    hint = check_node(Min, leaf=Plain)["local derivative"].hint
+    first = Min.backward.__code__.co_firstlineno
+    assert "at 2.1, 1.3, nudge input 1 by 0.001" in hint
+    assert "the gradient 1 says" in hint
+    assert f"Look at backward(), line {first}." in hint

@@ -10,7 +10,7 @@ import numpy as np
 from clearprop.check.numeric import estimate
 from clearprop.errors import InputError, lesson
 from clearprop.homework.grades import CRITERIA, NodeReport
-from clearprop.homework.hints import Hints
+from clearprop.homework.hints import Hints, numbers
 from clearprop.homework.operations import Inputs, Operation
 from clearprop.homework.student import Student
 
@@ -88,7 +88,7 @@ class _Exam:
     def __init__(self, report: NodeReport, student: Student, operation: Operation, arrays: Any) -> None:
         self.report, self.student, self.operation, self.arrays = report, student, operation, arrays
         self.label = operation.label
-        self.hints = Hints(operation.label)
+        self.hints = Hints(operation.label, student.line(operation))
         self.start: Any = None  # the output's own gradient after the latest backward pass
 
     def sit(self) -> None:
@@ -130,7 +130,7 @@ class _Exam:
             right = self.operation.reference(*at)
             passed = np.shape(got) == np.shape(right) and bool(np.allclose(got, right, rtol=1e-9))
             name = getattr(self.operation.reference, "__name__", self.label)
-            hint = f"{self.label}: the value is not what {name} gives at {_numbers(at)}."
+            hint = f"{self.label}: the value is not what {name} gives at {numbers(at)}."
         except Exception as error:
             passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
             if isinstance(error, (TypeError, AttributeError)):
@@ -180,7 +180,7 @@ class _Exam:
         for k, (g, r, x) in enumerate(zip(found, right, at, strict=True)):
             fits = g is not None and np.shape(g) == np.shape(x)
             if not fits or not (shape_only or np.allclose(g, r, rtol=1e-6, atol=1e-9)):
-                self._mark(criterion, False, self.hints.start(self.start) or hint(k, g, r, x))
+                self._mark(criterion, False, self.hints.start(self.start) or hint(k, g, r, at))
                 return
         self._mark(criterion, True, "")
 
@@ -329,7 +329,3 @@ def _finite(operation: Operation, at: Inputs) -> bool:
             return bool(np.all(np.isfinite(operation.reference(inner, *at[1:]))))
     except Exception:
         return False
-
-
-def _numbers(at: Inputs) -> str:
-    return ", ".join(np.array2string(np.asarray(x), precision=3) for x in at)

@@ -29,6 +29,7 @@ SHORT = {"mul": "multiply", "times": "multiply", "sub": "subtract", "minus": "su
 SHORT |= {"div": "divide", "pow": "power", "neg": "negative", "abs": "absolute", "sum": "add"}
 SHORT |= {"addition": "add", "multiplication": "multiply", "subtraction": "subtract", "division": "divide"}
 SHORT |= {"mult": "multiply", "prod": "multiply", "log": "log", "sigmoid": "sigmoid"}
+PAIRS = {"max": "maximum", "min": "minimum"}  # of two nodes; of one they would be of its entries
 
 _VECTOR, _OTHER = np.array([1.3, -0.7, 2.2]), np.array([0.6, 1.9, -1.1])
 _MATRIX = np.array([[1.3, -0.7, 2.2], [0.4, 2.1, -1.5]])
@@ -137,7 +138,8 @@ def by_name(label: str, act: Any, takes: int) -> Operation | None:
         known = _SAME.get(word, word)
         if known in ARRAYS and not (word == "sum" and takes == 2):
             return of_arrays(label, act, known)
-        name = SHORT.get(word, word)
+        name = PAIRS.get(word, word) if takes == 2 else word
+        name = SHORT.get(name, name)
         if name in ops and ops[name].differentiable and ops[name].kind == "elementwise":
             return elementwise(label, act, ops[name], ops[name].arity or 1)
     return None

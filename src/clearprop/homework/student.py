@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import InputError, lesson
-from clearprop.homework.operations import Operation, by_function, by_name, by_operators
+from clearprop.homework.operations import OPERATORS, Operation, by_function, by_name, by_operators
 from clearprop.homework.passes import TAPE, Passes, call_with, ones
 
 VALUES = ("value", "data", "val", "output", "out", "result", "v")
@@ -192,6 +192,12 @@ class Student:
     def pass_on(self, node: Any) -> None:
         """Have one node give its inputs what they get of its gradient."""
         call_with(getattr(node, self.local or "", lambda: None), self.grad(node))
+
+    def line(self, operation: Operation) -> str:
+        """Return where an operation's share of the backward pass is written; "" where that cannot be told."""
+        name = OPERATORS[operation.label][0] if operation.label in OPERATORS else self.local or ""
+        code = getattr(getattr(self.node, name, None), "__code__", None)
+        return f"{name}(), line {code.co_firstlineno}" if code is not None else ""
 
     def nodes(self) -> list[Any]:
         """Return the nodes of the present graph, as the class keeps them where it does."""
