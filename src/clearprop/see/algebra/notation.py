@@ -67,6 +67,7 @@ LOGIC, COMPARE, SUM, PRODUCT, SIGN, POWER, ATOM = range(7)
 _LEVELS = {"add": SUM, "subtract": SUM, "multiply": PRODUCT, "divide": PRODUCT, "matmul": PRODUCT}
 _LEVELS |= {"remainder": PRODUCT, "floor_divide": PRODUCT, "negative": SIGN, "power": POWER, "square": POWER}
 _LEVELS |= dict.fromkeys(("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"), COMPARE)
+_LEVELS |= {"logical_not": COMPARE}
 _LEVELS |= dict.fromkeys(("logical_and", "logical_or", "bitwise_and", "bitwise_or", "where"), LOGIC)
 _LEVELS |= dict.fromkeys(("bitwise_xor", "left_shift", "right_shift"), LOGIC)
 
@@ -180,6 +181,8 @@ def _text(term: Term) -> str:
         return f"{_wrapped(args[0], ATOM, _text, _ROUND)}^2"
     if head == "T":
         return f"{_wrapped(args[0], ATOM, _text, _ROUND)}^T"
+    if head == "logical_not":
+        return "not " + _wrapped(args[0], COMPARE, _text, _ROUND)
     if head == "where":
         condition, yes, no = args
         first, other = _wrapped(yes, SUM, _text, _ROUND), _wrapped(no, SUM, _text, _ROUND)
@@ -269,6 +272,8 @@ def _latex(term: Term) -> str:
     if head == "where":
         condition, yes, no = map(_latex, args)
         return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{else}} \end{{cases}}"
+    if head == "logical_not":
+        return r"\neg " + _wrapped(args[0], COMPARE + 1, _latex, _BARS)
     if head in ("sqrt", "exp", "absolute", "floor", "ceil"):
         return _TEX_SHAPES[head].format(_latex(args[0]))
     if head == "getitem":

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
+from clearprop.see.algebra.cases import both, chosen, either, opposite
 from clearprop.see.algebra.notation import Term, number
 
 ZERO, ONE, TWO = number(0), number(1), number(2)
@@ -156,6 +157,10 @@ def _transposed(x: Term) -> Term | None:
     return x.args[0] if x.head == "T" else None
 
 
+def _where(condition: Term, x: Term, y: Term) -> Term | None:
+    return chosen(apply, condition, x, y)
+
+
 def _same(x: Term, *_: Term) -> Term:
     return x
 
@@ -164,6 +169,8 @@ def _same(x: Term, *_: Term) -> Term:
 _RULES: dict[str, Any] = {
     "add": _add, "subtract": _subtract, "multiply": _multiply, "masked_product": _multiply, "divide": _divide,
     "negative": _negative, "power": _power, "square": _square, "T": _transposed,
+    "where": _where, "logical_and": both, "bitwise_and": both, "logical_or": either, "bitwise_or": either,
+    "logical_not": opposite, "invert": opposite,
     "astype": _same, "positive": _same, "detach": _same,
 }
 # fmt: on
