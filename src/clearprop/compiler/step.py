@@ -22,7 +22,7 @@ from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import forget, standing
 from clearprop.compiler.capture.recorder import Recorder, record
 from clearprop.compiler.capture.recording import Recording, fingerprint
-from clearprop.compiler.capture.refusals import RecordingError
+from clearprop.compiler.capture.refusals import ArrayError, RecordingError
 from clearprop.compiler.capture.results import result_tree
 from clearprop.compiler.capture.selection import CountChanged
 from clearprop.compiler.capture.store import Changed
@@ -133,7 +133,13 @@ class CompiledStep(Generic[P, R]):
         if self.alone:  # another thread proves the step, with the Tensors as they were
             with self.lock:
                 pass
-        key, arrays, tensors = flatten(args, kwargs)
+        try:
+            key, arrays, tensors = flatten(args, kwargs)
+        except ArrayError as error:
+            if not self.fallback:
+                raise
+            self.refusals[Key((type(error),))] = str(error)
+            return self.function(*args, **kwargs)
         if key in self.refusals:
             return self.function(*args, **kwargs)
         others = 0  # plans that are for other counts
@@ -315,6 +321,7 @@ class CompiledStep(Generic[P, R]):
         guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables)
         seen = {} if self.prove == "never" else picture(self.function, passed, watch.tables)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
+        variant.subclassed = any(x.following for x in recorder.given)  # type: ignore[attr-defined]
         variant.tables, variant.seconds = watch.tables, time.perf_counter() - began
         recording.turn[0] = -turns_left(self.prove, 0)
         if twin in known:

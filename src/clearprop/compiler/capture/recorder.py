@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.batch import BatchTensor
+from clearprop.compiler.capture.kinds import Following, following, notes_changes
 from clearprop.compiler.capture.printing import hearing
 from clearprop.compiler.capture.reading import stands
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
@@ -119,6 +120,7 @@ class Recorder(Refusals):
         given = [x for x in node.inputs if isinstance(x, Tensor)]
         if all(map(stands_for_array, given)):
             node = twin_of(node)
+            node.following = following(node.op, sources, node.shape)  # type: ignore[attr-defined]
             self.memory.made(node, given)
         node = self.selections.twin(node)
         self._enter(node, v)
@@ -212,7 +214,7 @@ class Recorder(Refusals):
     def changed(self, x: Any, new: Any, sign: str) -> Any:
         """Give what stands for an array other contents: it keeps its dtype and shape, as NumPy has it."""
         line = f"x {sign} y"
-        if not self.memory.alone(x):
+        if not self.memory.alone(x) or (x.following and notes_changes(x.following.kind)):
             self.in_place(x, line, f"x = x {sign[:-1]} y, which makes a new array")
         if not stands_for_array(new) or new.shape != x.shape:
             raise self.refuse(f"{line} would make another array of x", f"{describe(new)} of {describe(x)}")
@@ -301,6 +303,7 @@ class Recorder(Refusals):
         leaf = Tensor(0.0, requires_grad=False)
         leaf._value = x
         stand_in = twin_of(leaf)
+        stand_in.following = Following(type(x), x) if type(x) is not np.ndarray else None
         self.known[stand_in] = v
         self.memory.lent(stand_in)
         return stand_in
@@ -308,7 +311,7 @@ class Recorder(Refusals):
     def _captured(self, x: Any) -> Value | None:
         """Return the Value of an array in reach, read where it lies at each call; None if it cannot be."""
         straight = x.flags.c_contiguous
-        plain = type(x) is np.ndarray and x.dtype.kind in "fiu" and x.dtype.isnative and x.flags.aligned
+        plain = x.dtype.kind in "fiu" and x.dtype.isnative and x.flags.aligned
         if not plain or not x.size or not x.ndim or not (straight or x.flags.f_contiguous):
             self.frozen.append(x)  # the guard compares their contents
             return None
@@ -316,7 +319,7 @@ class Recorder(Refusals):
         leaf = self.captured.get(place)  # a view is another object at each call, of the same memory
         if leaf is None:
             leaf = self.captured[place] = Tensor(0.0, requires_grad=False)
-            leaf._value = x if straight else x.T
+            leaf._value = np.asarray(x if straight else x.T)
             self.local.discard(leaf)
         found = Value("state", leaf.shape, leaf.dtype, data=State(leaf), line=user_line())
         self.values.append(found)
@@ -332,6 +335,7 @@ class Recorder(Refusals):
         return {place for place, leaf in self.captured.items() if id(leaf) in read}
 
     def _constant(self, x: Any) -> Value:
+        self.refuse_odd(x)
         v = self.constants.get(id(x))
         if v is None and self._in_reach(x):
             v = self._captured(x)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.kinds import odd, refused
 from clearprop.compiler.capture.stand_in import stands_for_array
 from clearprop.errors import at_line, inside, lesson
 from clearprop.modes import Observer
@@ -26,6 +27,10 @@ _OUTSIDE = "the Tensor itself inside the step, and its value after the step has 
 
 class RecordingError(RuntimeError):
     """A step that cannot be written down as one program; the message says where and what to do."""
+
+
+class ArrayError(RecordingError, TypeError):
+    """An array whose class or entries mean something else than a plain one's."""
 
 
 class Refusals(Observer):
@@ -62,13 +67,18 @@ class Refusals(Observer):
         known = value.dtype.kind in "fc" or (requires_grad is not None and not requires_grad)
         return value._value if known else value
 
-    def no_attribute(self, x: Any, name: str, thing: str = "an array") -> None:
+    def no_attribute(self, x: Any, name: str, thing: str = "an array", cure: str = "") -> None:
         """Refuse an attribute that arrays have and Tensors lack: `hasattr` would say no, an eager run yes."""
-        raise self.refuse(
-            f"a recorded step cannot ask {thing} for .{name}",
-            f"of {describe(x)}",
-            f"np.{name}(x), if it is in clearprop.registry.numpy_functions, or .{name} outside of the step",
-        )
+        cure = cure or f"np.{name}(x), if it is in clearprop.registry.numpy_functions"
+        wanted = f"a recorded step cannot ask {thing} for .{name}"
+        raise self.refuse(wanted, f"of {describe(x)}", f"{cure}, or .{name} outside of the step")
+
+    def refuse_odd(self, x: Any) -> None:
+        """Refuse an array that a plan would take for a plain one; others pass."""
+        if why := odd(x):
+            error = ArrayError(refused(x, "compile(step)", why))
+            self.refused = self.refused or error
+            raise error
 
     def by_values(self, name: str) -> None:
         """Refuse a function whose result has a shape that depends on values."""

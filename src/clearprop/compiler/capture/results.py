@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.distance import Distant
+from clearprop.compiler.capture.kinds import Following, odd, of_class
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
@@ -56,7 +57,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
                 places = [recorder.places.get(t) for t in leaves]
                 from_ = [_Same(t) if i is None else _Argument(i) for t, i in zip(leaves, places, strict=True)]
                 return _Cut(kind(len(outputs) - 1), from_)
-            return kind(len(outputs) - 1)
+            return _output(x, len(outputs) - 1)
         kind = type(x)
         if there(x) or isinstance(x, _FIXED):
             return _Same(x)
@@ -64,7 +65,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             return _Tuple([read(y) for y in x], kind)
         if kind in (dict, collections.OrderedDict):
             return _Dict({k: read(y) for k, y in x.items()}, kind)
-        if kind is np.ndarray and not x.dtype.hasobject:
+        if isinstance(x, np.ndarray) and not x.dtype.hasobject and not odd(x):
             seen = recorder.seen(x)  # a view of an array in reach is read anew
             return _Made(x.copy()) if seen is x else read(seen)
         if _only_holds(kind):
@@ -95,6 +96,11 @@ def _attributes(x: Any) -> Iterator[str]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if name not in ("__dict__", "__weakref__") and hasattr(x, name):
                 yield name
+
+
+def _output(x: Any, i: int) -> Any:
+    """What gives the caller an output: an array of the class that it follows, or a plain one."""
+    return _OfClass(i, x.following) if stands_for_array(x) and x.following else _kind(x)(i)
 
 
 def _kind(x: Tensor) -> Any:
@@ -188,6 +194,21 @@ class _Number(_Array):
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
         return np.asarray(outputs[self.i]).item()
+
+
+class _OfClass(_Array):
+    """An array of the class that NumPy gives to what is computed of an argument, or of a thing in reach."""
+
+    gives = "done"
+
+    def __init__(self, i: int, following: Following) -> None:
+        super().__init__(i)
+        self.kind = following.kind
+        place = following.place
+        self.source: Any = _Argument(place) if place >= 0 else _Same(following.source)
+
+    def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
+        return of_class(self.source(outputs, args, kwargs), outputs[self.i], self.kind)
 
 
 class _Argument:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.kinds import added
 from clearprop.errors import inside
 from clearprop.hints import TENSOR
 from clearprop.modes import mode
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
-_TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward"} - {"__weakref__"}
+_TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward", "following"} - {"__weakref__"}
 _NO_ATTRIBUTES = {*TENSOR, "tolist"}  # names that answer on a Tensor alone
 _ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - (
     {*dir(Tensor)} - _NO_ATTRIBUTES
@@ -61,12 +62,14 @@ class StandIn:
     Python would call Tensors whatever they say of themselves.
     """
 
-    __slots__ = Tensor.__slots__
+    __slots__ = (*Tensor.__slots__, "following")
     _value: Any
+    following: Any  # the class of the array in an eager run (`kinds.Following`), None for a plain one
 
     def __getattribute__(self, name: str) -> Any:
         if (name == "__class__" or name in _TENSORS_OWN) and not inside(sys._getframe(1)):
-            kind = type(object.__getattribute__(self, "_value"))
+            following = object.__getattribute__(self, "following")
+            kind = following.kind if following else type(object.__getattribute__(self, "_value"))
             if name == "__class__":
                 return kind
             raise AttributeError(f"{kind.__name__} has no {name!r}: this is an array in an eager run too")
@@ -74,6 +77,13 @@ class StandIn:
 
     def __getattr__(self, name: str) -> Any:
         value = object.__getattribute__(self, "_value")
+        following = object.__getattribute__(self, "following")
+        if following and hasattr(following.source, name) and not hasattr(np.ndarray, name):
+            try:
+                return added(following.kind, name, self)
+            except KeyError:
+                cure = f"passing x.{name} as an argument of its own"
+                _recorder().no_attribute(self, name, f"a {following.kind.__name__}", cure)
         arrays = name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array")
         if arrays and not inside(sys._getframe(1)):
             _recorder().no_attribute(self, name)
@@ -153,6 +163,8 @@ def twin_of(x: Tensor, kind: type = StandIn) -> Any:
     twin._value, twin.name, twin.requires_grad = x._value, x.name, x.requires_grad
     twin.op, twin.inputs, twin.values, twin.attrs = x.op, x.inputs, x.values, x.attrs
     twin.serial, twin.grad = x.serial, None
+    if issubclass(kind, StandIn):
+        twin.following = x.following if stands_for_array(x) else None  # type: ignore[attr-defined]
     return twin
 
 

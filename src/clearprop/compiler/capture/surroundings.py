@@ -230,8 +230,10 @@ class Surroundings:
             self._visit_class(x, stack)
         elif isinstance(x, np.ndarray):
             self.buffers.append(x)
-            if x.dtype.hasobject and x.dtype.names is None:
-                stack += self._fixed_there(x.ravel().tolist())
+            if x.dtype.hasobject:
+                stack += self._fixed_there(_objects(x))
+            if type(x) is not np.ndarray:
+                self._visit_object(x, stack)
         elif isinstance(x, memoryview):
             stack.append(x.obj)
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
@@ -413,6 +415,13 @@ class Surroundings:
             [*map(dict, self.private[private:])],
         )
         return found if since is None else found.originals()
+
+
+def _objects(x: Any) -> list[Any]:
+    """Return what an array of objects holds, or one that has some in its fields."""
+    if x.dtype.names is not None:
+        return [y for name in x.dtype.names if x.dtype[name].hasobject for y in _objects(x[name])]
+    return list(np.asarray(x).ravel().tolist())
 
 
 class _Context:

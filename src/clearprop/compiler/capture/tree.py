@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.kinds import Following, odd, refused
 from clearprop.compiler.capture.recorder import Recorder
+from clearprop.compiler.capture.refusals import ArrayError
 from clearprop.errors import lesson
 from clearprop.modes import mode
 from clearprop.tensor import Tensor
@@ -59,7 +61,10 @@ class Key:
                 else:
                     recorder.unused(array, i)
                 return known[id(x)]
-            return recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
+            found = recorder.argument(_own(array, before), i, None, isinstance(x, np.ndarray))
+            if is_subclass(x):
+                found.following = Following(type(x), x, i)  # type: ignore[attr-defined]
+            return found
 
         return mapped(args, stand_in), mapped(kwargs, stand_in)
 
@@ -96,27 +101,18 @@ def is_array(x: Any) -> bool:
 
 def _array(x: Any) -> Any:
     array = x._value if isinstance(x, Tensor) else x
+    if (is_subclass(array) or array.dtype.names is not None) and (why := odd(array)):
+        raise ArrayError(refused(array, f"a compiled step with a {type(array).__name__} as an argument", why))
     if isinstance(array, np.ndarray):
-        if isinstance(array, (np.matrix, np.ma.MaskedArray)):
-            raise _other_arithmetic(array)
         if not array.dtype.isnative:
             array = array.astype(array.dtype.newbyteorder("="))
         return np.asarray(array) if array.ndim else array[()]
     return array
 
 
-def _other_arithmetic(array: Any) -> TypeError:
-    """What is said of arrays whose operators mean something else: a plan would compute as for plain ones."""
-    masked = isinstance(array, np.ma.MaskedArray)
-    cure = "pass x.data and x.mask as two arrays, and choose by np.where" if masked else "pass np.asarray(x)"
-    return TypeError(
-        lesson(
-            f"a compiled step with a {type(array).__name__} {array.shape} as an argument",
-            "plain arrays and Tensors",
-            "an array with its own meaning of * or of what counts",
-            hint=cure,
-        )
-    )
+def is_subclass(x: Any) -> bool:
+    """Tell whether something is an array of a class that is not NumPy's own."""
+    return isinstance(x, np.ndarray) and type(x) is not np.ndarray
 
 
 def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
@@ -235,6 +231,8 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
         about: tuple[Any, ...] = (array.shape, array.dtype)
         if isinstance(x._value if isinstance(x, Tensor) else x, np.ndarray) and not x.ndim:
             about = ("array", *about)  # no number in NumPy's eyes
+        if is_subclass(x):
+            about = (type(x), *about)
         if isinstance(x, Tensor):
             tensors[len(arrays)] = x
             same = next(i for i, t in tensors.items() if t is x)
@@ -299,7 +297,7 @@ def objects(x: Any) -> list[Any]:
     True
     """
     if is_array(x):
-        return []
+        return [type(x)] if is_subclass(x) else []  # whose methods the step may call
     if isinstance(x, (tuple, list, dict)):
         inside = [y for _, y in entries_of(x)] if isinstance(x, dict) else plain_class(x).__iter__(x)
         return [thing for y in (*inside, *(y for _, _, y in _beside(x))) for thing in objects(y)]

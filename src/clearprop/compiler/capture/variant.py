@@ -40,6 +40,7 @@ class Variant:
         self.recording, self.guard, self.without, self.tree, self.mark = recording, guard, without, tree, mark
         self.picture = seen  # what was within reach: where a proof fails, what has changed since
         self.counts: bool = recording.counts  # whether it is for masks that pick as many entries as then
+        self.subclassed: bool = False  # whether it is for arguments of a class that is not NumPy's own
         self.seconds = 0.0  # that it took to make
         self.tables: LargeTables | None = None  # what was read of the large ones
         self.watch: Lookout | None = None  # that of its last proof
@@ -58,6 +59,8 @@ class Variant:
         observed = current() is not None
         if self.until > 0 or make is None or observed or self.without or self.given_up or self.counts:
             return  # without: a gradient that must be None is one after the call; counts: it may step aside
+        if self.subclassed:  # a quick call takes plain arrays
+            return
         self.tries += 1
         self.until = 1 << min(self.tries, 8)  # where conditions keep moving, making it costs little beside
         if self.recording.store.ready():
