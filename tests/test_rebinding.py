@@ -1,6 +1,9 @@
 """`y += x` and `y[i] = v` on what was computed: NumPy's numbers and right gradients, or a refusal."""
 
 import weakref
+from collections import ChainMap, UserDict, deque
+from contextlib import suppress
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -391,3 +394,173 @@ def test_a_gradient_reaches_the_nodes_of_before_and_after():
 
     np.testing.assert_array_equal(x.grad, 8 * X + [0.0, 2.0, 2.0])
     np.testing.assert_array_equal(y.grad, np.ones(3))
+
+
+class Elsewhere:
+    """An attribute that is set in another place than where it is read."""
+
+    def __init__(self, a):
+        self.shown, self.a = a, None
+
+    a = property(lambda self: self.shown, lambda self, new: setattr(self, "kept", new))
+
+
+class Forwards:
+    def __init__(self, to):
+        self.to = to
+
+    def __getattr__(self, name):
+        return getattr(self.to, name)
+
+
+class Ignores(dict):
+    def __setitem__(self, key, value):
+        pass
+
+
+def an_attribute_that_is_stored_elsewhere(x):
+    owner = Elsewhere(x * 2)
+    owner.a += 1
+    return owner.a.sum()
+
+
+def an_attribute_that_is_handed_on_one_way(x):
+    owner = SimpleNamespace(a=x * 2)
+    view = Forwards(owner)
+    view.a += 1
+    return owner.a.sum() * view.a.sum()
+
+
+def a_map_in_front_of_another(x):
+    base = {"a": x * 2}
+    both = ChainMap({}, base)
+    both["a"] += 1
+    return base["a"].sum() * both["a"].sum()
+
+
+def a_dict_that_ignores(x):
+    owner = Ignores(a=x * 2)
+    owner["a"] += 1
+    return owner["a"].sum()
+
+
+def a_tuple(x):
+    owner = (x * 2,)
+    with suppress(TypeError):  # NumPy has changed the array, and Python then objects to the tuple
+        owner[0] += 1
+    return owner[0].sum()
+
+
+def an_array_that_is_stored_elsewhere(x):
+    owner = Elsewhere(np.zeros(3))
+    owner.a += x
+    return (owner.a * x).sum()
+
+
+STORED_ELSEWHERE = (
+    an_attribute_that_is_stored_elsewhere,
+    an_attribute_that_is_handed_on_one_way,
+    a_map_in_front_of_another,
+    a_dict_that_ignores,
+    a_tuple,
+    an_array_that_is_stored_elsewhere,
+)
+
+
+@pytest.mark.parametrize("f", STORED_ELSEWHERE, ids=lambda f: f.__name__)
+def test_a_result_that_the_owner_does_not_take_in_its_place_is_refused(f):
+    both = np.stack([X, X])
+    for run, x in ((grad(f), X), (vmap(f), both), (vmap(grad(f)), both), (clearprop.compile(grad(f)), X)):
+        with pytest.raises(
+            TypeError, match=r"owner.a \+= y: stores the result where(.|\n)*test_rebinding.py:"
+        ):
+            run(x)
+    with pytest.raises(TypeError, match="an owner that still has the old one"):
+        f(Tensor(X)).backward()
+    grad(lambda x: (x * x).sum())(X)  # it is told once
+
+
+def owners_that_take_it(x):
+    class Checked:
+        __slots__ = ("_a",)
+        a = property(lambda self: self._a, lambda self, new: setattr(self, "_a", new * 1.0))
+
+    checked, entries, one = Checked(), UserDict(a=x * 2), SimpleNamespace(a=np.zeros(3))
+    checked.a = x * 2
+    checked.a += x
+    entries["a"] *= x
+    one.a += x
+    first, second = [x * 2], deque([x * 3])
+    first[0] -= x
+    second[0] *= 2
+    return (checked.a * entries["a"] * one.a * first[0] * second[0]).sum()
+
+
+def test_owners_of_any_kind_that_take_the_result_in_its_place():
+    want = 216 * X**5  # of 3 x * 2 x^2 * x * x * 6 x
+    np.testing.assert_allclose(grad(owners_that_take_it)(X), want)
+    np.testing.assert_allclose(vmap(grad(owners_that_take_it))(np.stack([X, X]))[1], want)
+
+
+def a_diagonal(x):
+    y = np.outer(x, x)
+    d = np.diagonal(y)
+    y[0, 0] = 5.0
+    return d.sum()
+
+
+def a_diag(x):
+    y = np.outer(x, x)
+    d = np.diag(y, 1)
+    y += 1
+    return d.sum()
+
+
+@pytest.mark.parametrize("f", [a_diagonal, a_diag])
+def test_a_diagonal_is_a_view_as_in_numpy(f):
+    for run, x in ((grad(f), X), (vmap(grad(f)), np.stack([X, X])), (clearprop.compile(grad(f)), X)):
+        with pytest.raises(TypeError, match="graph remembers"):
+            run(x)
+
+
+def an_entry_as_an_array(x):
+    y = x * 2
+    y[0, ...] += x[1]
+    return (y**2).sum()
+
+
+def a_name_for_such_an_entry(x):
+    y = x * 2
+    z = y[0, ...]
+    z += 1
+    return (y**2).sum()
+
+
+def test_an_array_without_axes_shows_the_one_it_is_an_entry_of():
+    both = np.stack([X, X])
+    want = slopes(an_entry_as_an_array, X)
+    np.testing.assert_allclose(grad(an_entry_as_an_array)(X), want, rtol=1e-6)
+    np.testing.assert_allclose(vmap(grad(an_entry_as_an_array))(both)[1], want, rtol=1e-6)
+    np.testing.assert_allclose(vmap(an_entry_as_an_array)(both)[1], an_entry_as_an_array(X))
+    for run in (vmap(a_name_for_such_an_entry), vmap(grad(a_name_for_such_an_entry))):
+        with pytest.raises(TypeError, match=r"vmap|graph remembers"):
+            run(both)
+    with pytest.raises(TypeError, match="graph remembers"):
+        grad(a_name_for_such_an_entry)(X)
+
+
+@pytest.mark.parametrize("name", ["shape", "dtype", "real", "imag", "T"])
+def test_what_an_array_lets_be_set_is_refused_with_what_to_write(name):
+    for t in (Tensor(X), Tensor(X) * 2):
+        with pytest.raises(AttributeError, match=rf"t.{name} = new(.|\n)*Try t"):
+            setattr(t, name, 1.0)
+
+
+def test_astype_takes_what_numpys_takes():
+    y = Tensor(X) * 2
+
+    assert y.astype(float, copy=False) is y
+    assert y.astype(np.float32, copy=False).dtype == np.float32
+    assert y.astype(float) is not y
+    with pytest.raises(TypeError, match="casting='safe' does not allow it"):
+        y.astype(np.float32, casting="safe")

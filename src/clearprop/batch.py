@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from clearprop.errors import at_line, lesson
+from clearprop.hints import keep_fixed
 from clearprop.modes import Block, Observer, current, mode
 from clearprop.op import Op
 from clearprop.record import assign
 from clearprop.registry import ops
-from clearprop.tensor import Tensor, beside_sparse
+from clearprop.sharing import array_wanted, float_kept
+from clearprop.tensor import STORE, Tensor, beside_sparse
 
 Draws = str  # "error", "different" or "same": what random numbers are for the examples of a batch
 _NOBODY = Observer()
@@ -34,8 +37,9 @@ class BatchTensor(Tensor):
     them is refused.
     """
 
-    __slots__ = ("content", "level")
+    __slots__ = ("content", "level", "shows")
     content: Any
+    shows: bool  # one without axes: whether NumPy has an array there, which may show another's memory
     level: Level
 
     # fmt: off
@@ -71,9 +75,11 @@ class BatchTensor(Tensor):
     def value(self, new: Any) -> None:
         raise self._differs("t.value")
 
-    def _differs(self, asked: str) -> Exception:
+    def _differs(self, asked: str, hint: str = "") -> Exception:
         wanted = "would be another number for each example of a vmap"
-        hint = _HINTS.get(asked, "functions of arrays inside vmap, and the numbers of what vmap returns")
+        hint = hint or _HINTS.get(
+            asked, "functions of arrays inside vmap, and the numbers of what vmap returns"
+        )
         got = f"t holds {self.content.shape[0]} examples of shape {self.shape}"
         return TypeError(lesson(asked, wanted, got, at_line(), hint))
 
@@ -83,7 +89,12 @@ class BatchTensor(Tensor):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if (asked := beside_sparse(self)) is not None:
             return asked
-        raise self._differs("np.asarray(t)")
+        called, cure = array_wanted(sys._getframe(1), STORE, leave=False)
+        raise self._differs(called, cure if called != "np.asarray(t)" else "")
+
+    def __float__(self) -> float:
+        """Refused: there is one for each example."""
+        raise self._differs(*(float_kept(sys._getframe(1), STORE, leave=False) or ("float(t)",)))
 
     def __repr__(self) -> str:
         return f"Batch({self.content.shape[0]} examples of shape {self.shape}, dtype={self.dtype})"
@@ -95,6 +106,9 @@ class BatchTensor(Tensor):
     def backward(self, *args: Any, **kwargs: Any) -> None:
         """Refused: a gradient of one example alone is what `grad` gives."""
         raise self._differs("t.backward()")
+
+
+keep_fixed(BatchTensor)
 
 
 class Level:
@@ -156,10 +170,10 @@ class Level:
             raise tensor._differs(asked)
         self.around.python_value(tensor, asked)
 
-    def batch(self, content: Any) -> BatchTensor:
+    def batch(self, content: Any, shows: bool = False) -> BatchTensor:
         """Return one example of `content`."""
         found = Tensor.__new__(BatchTensor)
-        found.content, found.level = content, self
+        found.content, found.level, found.shows = content, self, shows
         found.grad = found.name = found.op = None
         found.inputs, found.values, found.attrs, found.serial = (), (), {}, 0
         return found
@@ -182,7 +196,7 @@ class Level:
             return self._drawn(op, inputs, attrs) if op.draws else self._run(op, inputs, attrs)
         with self.outside:
             xs = [x.content if m else x for x, m in zip(inputs, mapped, strict=True)]
-            return self.batch(batched(op, self.size, xs, mapped, attrs))
+            return self.batch(batched(op, self.size, xs, mapped, attrs), _shows(op, attrs))
 
     def _run(self, op: Op, inputs: Sequence[Any], attrs: dict[str, Any]) -> Any:
         with self.outside:
@@ -196,6 +210,12 @@ class Level:
         wanted, got = "does not know whether examples share their random numbers", op.name
         hint = "vmap(f, randomness='different') for numbers of each example's own, or 'same'"
         raise ValueError(lesson("vmap(f)", wanted, got, at_line(), hint))
+
+
+def _shows(op: Op, attrs: dict[str, Any]) -> bool:
+    """Whether a result without axes is an array in NumPy, as `y[0, ...]` is, where `y[0]` is a number."""
+    index = attrs.get("index")
+    return op.kind == "view" or index is ... or (index.__class__ is tuple and any(i is ... for i in index))
 
 
 def _one_for_all(leaf: Tensor, new: BatchTensor) -> Exception:

@@ -64,6 +64,22 @@ def taught(error: Exception) -> bool:
     return bool(error.args) and isinstance(error.args[0], Lesson)
 
 
+def behind(error: BaseException) -> BaseException:
+    """Return the lesson that NumPy has put words of its own before, else the error itself.
+
+    `array[i] = t` asks for a float, and what that raises becomes the cause of a ValueError about sequences.
+
+    >>> numpys = ValueError("setting an array element with a sequence.")
+    >>> numpys.__cause__ = TypeError(lesson("array[i] = t", "would drop the gradient"))
+    >>> behind(numpys)
+    TypeError('array[i] = t: would drop the gradient.')
+    """
+    cause = error.__cause__
+    if isinstance(error, ValueError) and isinstance(cause, Exception) and not taught(error) and taught(cause):
+        return cause
+    return error
+
+
 def inside(frame: FrameType) -> bool:
     """Tell whether a frame runs code of this package."""
     return frame.f_code.co_filename.startswith(_PACKAGE)

@@ -10,6 +10,7 @@ from typing import Any
 from clearprop.errors import lesson
 from clearprop.hints import refuse_texts
 from clearprop.modes import made
+from clearprop.rebinding import settle
 from clearprop.tensor import Tensor
 
 Users = dict[Tensor, list[tuple[Tensor, int]]]
@@ -32,6 +33,7 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
     """
     if isinstance(tracked, str):
         refuse_texts("topological_order", tracked=tracked)
+    settle()
     seen = {output}
     stack = [output]
     while stack:

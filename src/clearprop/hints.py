@@ -16,12 +16,37 @@ _KEPT = "leaving it out: every node keeps its gradient, which t.grad is after ba
 _HOST = "leaving it out: arrays live in the memory of this machine"
 _EDIT = "`with clearprop.no_grad(): t[...] = value`, which changes the leaf itself"
 
+_ENTRY = "`with clearprop.no_grad(): t[{}] = {}` for a leaf; without the block for what was computed"
+
 _NUMPYS = """
     abs ceil cos diag exp flip floor isnan log log1p median reciprocal sign sin sqrt square tan tanh tril triu
     unique
 """
 
 # fmt: off
+_ARRAYS: dict[str, str] = {
+    "fill":            _ENTRY.format("...", "value"),
+    "sort":            "np.sort(t), which makes a new one",
+    "partition":       "np.sort(t), which makes a new one",
+    "byteswap":        "t.detach().numpy().byteswap()",
+    "flat":            "t.ravel(), which has the entries in a row",
+    "put":             _ENTRY.format("np.unravel_index(index, t.shape)", "value"),
+    "itemset":         _ENTRY.format("index", "value"),
+    "setfield":        _ENTRY.format("index", "value"),
+    "resize":          "t = np.resize(t, shape), or t.reshape(shape) for as many entries",
+    "strides":         "t.value.strides",
+    "base":            "t.inputs, which are what it was computed from",
+    "flags":           "t.value.flags",
+}
+FIXED: dict[str, str] = {
+    "shape": "t = t.reshape(shape)",
+    "dtype": "t = t.astype(dtype)",
+    "real":  "t = value + 1j * t.imag",
+    "imag":  "t = t.real + 1j * value",
+    "T":     "t[...] = value.T",
+}
+"""What an array lets be set, and what to write for a Tensor."""
+
 TENSOR: dict[str, str] = {
     "view":            "t.reshape(-1)",
     "view_as":         "t.reshape(other.shape)",
@@ -105,8 +130,9 @@ TENSOR: dict[str, str] = {
     "outer":           "np.outer(t, y)",
     "roll":            "np.roll(t, 1)",
     **{name: f"np.{name}(t)" for name in _NUMPYS.split()},
+    **_ARRAYS,
 }
-"""What PyTorch's Tensor has under another name."""
+"""What PyTorch's Tensor or NumPy's array has under another name."""
 
 PACKAGE: dict[str, str] = {
     "tensor":          "clearprop.Tensor([1.0, 2.0]), which wants a gradient unless requires_grad=False",
@@ -264,11 +290,30 @@ class Foreign:
         self.name, self.substitute = name, substitute
 
     def __get__(self, instance: Any, owner: Any = None) -> NoReturn:
+        wanted = "a Tensor has NumPy's names, not this one"
+        if self.name in _ARRAYS:
+            wanted = (
+                "an array's memory is looked at or written into by it, and a graph may remember a Tensor's"
+            )
         raise AttributeError(
-            lesson(f"t.{self.name}", "a Tensor has NumPy's names, not this one", hint=self.substitute),
+            lesson(f"t.{self.name}", wanted, hint=self.substitute),
             name=self.name,
             obj=instance if instance is not None else owner,
         )
+
+    def __set__(self, instance: Any, value: Any) -> NoReturn:
+        self.__get__(instance)
+
+
+def keep_fixed(kind: Any) -> None:
+    """Let the properties of a class of Tensors say what to write in place of `t.shape = new`."""
+    for name, hint in FIXED.items():
+        setattr(kind, name, getattr(kind, name).setter(functools.partial(_refuse_setting, name, hint)))
+
+
+def _refuse_setting(name: str, hint: str, tensor: Any, value: Any) -> NoReturn:
+    wanted = "is what the Tensor was computed with, and cannot be set"
+    raise AttributeError(lesson(f"t.{name} = new", wanted, "", at_line(), hint), name=name, obj=tensor)
 
 
 def unknown(module: str, name: str, known: Iterable[str]) -> AttributeError:

@@ -192,6 +192,7 @@ class Marks(threading.local):
     latest: tuple[Any, ...] = ()  # weak references to the outputs of the latest backward passes, newest first
     lent: tuple[dict[Any, Any], ...] = ()  # Tensors that Modules hold in the place of their own, by these
     stood: dict[int, Any] | None = None  # whose places these are that they hold, by id()
+    stored: tuple[Any, ...] = ()  # what statements like `self.y += x` have put another in the place of
     replaced: str = ""  # where a leaf that holds a gradient was last computed with under `no_grad()`
 
 

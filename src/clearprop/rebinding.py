@@ -15,9 +15,12 @@ import weakref
 from collections.abc import Sequence
 from functools import cache
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from clearprop.errors import at_line, lesson
+from clearprop.modes import marks
 
 _CACHE = opcode.opmap["CACHE"]
 _BINARY = opcode.opmap["BINARY_OP"]
@@ -73,6 +76,42 @@ def references(x: Any) -> int:
 def references_of_output(keywords: dict[str, Any]) -> int:
     """Return how many references there are to the array that a ufunc is asked to write into."""
     return sys.getrefcount(keywords["out"][0])
+
+
+class _Replaced(NamedTuple):
+    """What a statement asked some owner for, and how often the graph holds it."""
+
+    old: weakref.ref[Any]
+    allowed: int
+    call: str
+    where: str
+    frame: FrameType  # its names keep the owner, also after the function has returned
+
+
+def replacing(old: Any, allowed: int, call: str, frame: FrameType) -> None:
+    """Note that the statement around the call stores a new Tensor where it had `old` from.
+
+    Where it goes is up to the owner: a property may keep it elsewhere, a wrapper may hand on one way alone.
+    So it is looked at later whether `old` is still held by others than the graph, which has it `allowed`
+    times; `settle` is called before anybody looks at a graph or its results.
+    """
+    marks.stored = (*marks.stored, _Replaced(weakref.ref(old), allowed, call, at_line(), frame))
+
+
+def settle() -> None:
+    """Object if somebody still has what a statement has put another in the place of."""
+    if not marks.stored:
+        return
+    stored, marks.stored = marks.stored, ()
+    for replaced in stored:
+        old = replaced.old()
+        if old is None or sys.getrefcount(old) - 2 <= replaced.allowed:
+            continue
+        call = f"owner{replaced.call[1:].replace(' ', '.a ', 1)}"
+        wanted = "stores the result where the owner keeps it, and NumPy would have changed what it showed"
+        got = "an owner that still has the old one"
+        hint = "owner.a = owner.a + y, or t = owner.a; t = t + y"
+        raise TypeError(lesson(call, wanted, got, replaced.where, hint))
 
 
 class _Probe:

@@ -76,8 +76,32 @@ def no_rule(name: str) -> TypeError:
     )
 
 
+WRITERS = {
+    np.copyto: "np.where(mask, t, array), or np.broadcast_to(t, shape)",
+    np.put: "array[index] = t on `array = 0 * t`, or np.where(mask, t, array)",
+    np.place: "np.where(mask, t, array)",
+    np.putmask: "np.where(mask, t, array)",
+    np.put_along_axis: "np.where(mask, t, array)",
+    np.fill_diagonal: "np.where(np.eye(n, dtype=bool), t, array)",
+}
+"""The functions of NumPy's that write into their first argument, and what to write in place of them."""
+
+
+def writes(name: str) -> TypeError:
+    """Return the error of a function that writes into an array, or a Tensor, that it is given."""
+    wanted = "writes into an array, which knows of no gradient, or into a Tensor, which a graph may remember"
+    return TypeError(lesson(f"np.{name}", wanted, "", at_line(), WRITERS[getattr(np, name)]))
+
+
 def in_place(name: str) -> TypeError:
     """Return the error of a call that would write into what the graph remembers."""
-    return TypeError(
-        lesson(name, "cannot write into an array that the graph remembers", hint="it without out=")
-    )
+    hint = "it without out=; np.concatenate of the parts, or `array = array + t`, for a part of a buffer"
+    wanted = "cannot write into an array that the graph remembers"
+    return TypeError(lesson(name, wanted, "", at_line(), hint))
+
+
+def added_in_place(name: str) -> TypeError:
+    """Return the error of `np.add.at` and its kin."""
+    wanted = "cannot write into an array that the graph remembers"
+    hint = "array + np.bincount(index, weights=t, minlength=n) for np.add.at(array, index, t)"
+    return TypeError(lesson(name, wanted, "", at_line(), hint))

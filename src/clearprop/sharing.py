@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from types import FrameType
+from functools import lru_cache
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -16,40 +17,60 @@ _NEW = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # its arrays export with 
 
 _STACK = "np.stack([...]) in place of np.array([...]) of Tensors"
 _LEAVE = "t.detach().numpy() to leave the graph on purpose"
+_BUFFER = (
+    "np.stack of a list of Tensors, or out = 0 * t of the buffer's shape, which takes Tensors as entries"
+)
 _MEANT = {
-    "dot": ("array.dot(t)", f"array @ t, or np.dot(array, t); {_LEAVE}"),
-    "array": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array; {_LEAVE}"),
+    "dot": ("array.dot(t)", "array @ t, or np.dot(array, t)"),
+    "array": ("np.array([t, ...])", f"{_STACK}, or clearprop.numpy.array"),
 }
 _LOCATED = ("exponential", "gumbel", "laplace", "logistic", "normal", "rayleigh", "uniform")
 _MOVED = "loc + scale * rng.{0}(size=...), or clearprop.numpy.random, whose {0} takes Tensors"
 _CALLED = {
-    "full": ("np.full(n, t)", f"np.broadcast_to(t, n), or clearprop.numpy.full; {_LEAVE}"),
-    "arange": ("np.arange(t)", f"t * np.arange(n) with n plain; {_LEAVE}"),
-    "vectorize": ("np.vectorize(f)(t)", f"clearprop.vmap(f), or clearprop.numpy.vectorize; {_LEAVE}"),
-    **{name: (f"rng.{name}(t, ...)", f"{_MOVED.format(name)}; {_LEAVE}") for name in _LOCATED},
+    "full": ("np.full(n, t)", "np.broadcast_to(t, n), or clearprop.numpy.full"),
+    "arange": ("np.arange(t)", "t * np.arange(n) with n plain"),
+    "vectorize": ("np.vectorize(f)(t)", "clearprop.vmap(f), or clearprop.numpy.vectorize"),
+    **{name: (f"rng.{name}(t, ...)", _MOVED.format(name)) for name in _LOCATED},
 }
 """What a function of NumPy's that asks no Tensor is called, and what to write in place of it."""
+_KEEPS = {
+    "fill": ("array.fill(t)", "np.broadcast_to(t, array.shape)"),
+    "fromiter": ("np.fromiter(tensors)", "np.stack(list(tensors))"),
+    "array": ("array.array(code, [t, ...])", "np.stack([t, ...])"),
+    **{name: (f"array.{name}(t)", _BUFFER) for name in ("append", "extend", "insert", "itemset")},
+}
+"""The same of those that ask for a float to keep it, where others compute with it."""
 
 
-def array_wanted(frame: FrameType, store: int) -> tuple[str, str]:
+def array_wanted(frame: FrameType, store: int, leave: bool = True) -> tuple[str, str]:
     """Return what asked a Tensor for its array, as one would type it, and what to write in its place.
 
     NumPy asks without a word of what it is about: the caller's frame tells. `store` is the instruction that
     writes an entry of an array; else the names on the line say whether it was a product or a list of Tensors.
+    `leave` is whether leaving the graph on purpose is a way out.
     """
+    end = f"; {_LEAVE}" if leave else ""
     if frame.f_code.co_code[frame.f_lasti] == store:
-        return "array[i] = t", f"np.stack or np.concatenate of Tensors in place of a buffer; {_LEAVE}"
+        return "array[i] = t", _BUFFER + end
     if (called := _called(frame)) in _CALLED:
-        return _CALLED[called]
+        return _CALLED[called][0], _CALLED[called][1] + end
     named = _named_on_line(frame)
-    for written, meant in _MEANT.items():
+    for written, (asked, meant) in _MEANT.items():
         if written in named:
-            return meant
+            return asked, meant + end
     return (
         "np.asarray(t)",
         f"{_STACK}, {_LEAVE}, `with no_grad():` around what wants numbers (a plot, a table, "
         "grad(f)(array)), or a NumPy function that has a rule",
     )
+
+
+def float_kept(frame: FrameType, store: int, leave: bool = True) -> tuple[str, str] | None:
+    """Return the same of what asks a Tensor for a float to keep it in an array, None where nothing does."""
+    if frame.f_code.co_code[frame.f_lasti] == store:
+        return array_wanted(frame, store, leave)
+    found = _KEEPS.get(_called_at(frame.f_code, frame.f_lasti))
+    return found and (found[0], found[1] + (f"; {_LEAVE}" if leave else ""))
 
 
 def _named_on_line(frame: FrameType) -> set[str]:
@@ -66,18 +87,24 @@ def _named_on_line(frame: FrameType) -> set[str]:
 
 def _called(frame: FrameType) -> str:
     """Return the name of the function whose call asks, as far as the frame's instructions tell."""
-    import dis
-
     if frame.f_globals.get("__name__", "").startswith("numpy."):
         return frame.f_code.co_qualname.split(".")[0]  # "full", "vectorize._vectorize_call"
+    return _called_at(frame.f_code, frame.f_lasti)
+
+
+@lru_cache(maxsize=256)
+def _called_at(code: CodeType, at: int) -> str:
+    """Return the name of the function that is called by an instruction, "" where that is not seen."""
+    import dis
+
     here, found = None, ""
-    codes = [code for code in dis.get_instructions(frame.f_code) if code.offset <= frame.f_lasti]
+    codes = [one for one in dis.get_instructions(code) if one.offset <= at]
     if codes and codes[-1].positions:
         here = codes[-1].positions.lineno, codes[-1].positions.col_offset
-    for code in codes:
-        place = code.positions and (code.positions.lineno, code.positions.col_offset)
-        if here and place == here and code.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME"):
-            found = str(code.argval)
+    for one in codes:
+        place = one.positions and (one.positions.lineno, one.positions.col_offset)
+        if here and place == here and one.opname in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_GLOBAL", "LOAD_NAME"):
+            found = str(one.argval)
     return found
 
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, Never, Protocol, cast
 import numpy as np
 
 from clearprop.errors import at_line, lesson, user_line
-from clearprop.hints import TENSOR, Foreign, refuse_texts, refuse_worded
+from clearprop.hints import TENSOR, Foreign, keep_fixed, refuse_texts, refuse_worded
 from clearprop.modes import made, marks, mode, special
-from clearprop.refusal import COMPLAINTS, in_place, no_rule, refusal
+from clearprop.refusal import COMPLAINTS, WRITERS, added_in_place, in_place, no_rule, refusal, writes
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
-from clearprop.sharing import Shared, array_wanted
+from clearprop.sharing import Shared, array_wanted, float_kept
 from clearprop.updates import ChangedByHand, read_only, rebound_array
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ SELDOM = (
     "distributions",
     "waves",
 )  # chapters of SciPy's functions that come when they are called
-_STORE = opcode.opmap["STORE_SUBSCR"]
+STORE = opcode.opmap["STORE_SUBSCR"]
 
 
 class Tensor(ChangedByHand, Shared):
@@ -254,11 +254,10 @@ class Tensor(ChangedByHand, Shared):
     def __float__(self) -> float:
         """Return the only entry as a Python number, which leaves the graph: so does `math.sin(t)`."""
         if self.requires_grad and not self._is_cut():
-            frame = sys._getframe(1)  # `array[i] = t` asks for a float too, and would drop the gradient
-            if frame.f_code.co_code[frame.f_lasti] == _STORE:
-                called, cure = array_wanted(frame, _STORE)
+            kept = float_kept(sys._getframe(1), STORE)  # `array[i] = t` asks for a float, too
+            if kept is not None:
                 wanted = "would drop the gradient silently"
-                raise TypeError(lesson(called, wanted, f"t = {self!r}", at_line(), cure))
+                raise TypeError(lesson(kept[0], wanted, f"t = {self!r}", at_line(), kept[1]))
         return float(self._real("float(t)"))
 
     def __int__(self) -> int:
@@ -303,7 +302,7 @@ class Tensor(ChangedByHand, Shared):
         if (asked := beside_sparse(self)) is not None:
             return asked
         if self.requires_grad and mode.grad_enabled and not self._is_cut():
-            called, cure = array_wanted(sys._getframe(1), _STORE)
+            called, cure = array_wanted(sys._getframe(1), STORE)
             wanted = "would drop the gradient silently"
             raise TypeError(lesson(called, wanted, f"t = {self!r}", at_line(), hint=cure))
         array = self._python("np.asarray(t)")
@@ -384,7 +383,7 @@ class Tensor(ChangedByHand, Shared):
         if statement and (found := rebound_array(ufunc, inputs, kwargs)) is not None:
             return found  # of `array += t`
         if method == "at" or any(x is not None for x in kwargs.pop("out", ())):
-            raise in_place(name if method == "at" else f"{name}(..., out=...)")
+            raise added_in_place(name) if method == "at" else in_place(f"{name}(..., out=...)")
         if ours is None or method not in wider:
             raise no_rule(name)
         if str in map(type, kwargs.values()):
@@ -405,6 +404,8 @@ class Tensor(ChangedByHand, Shared):
         ):  # a chapter of its own, which NumPy loads late, too
             importlib.import_module("clearprop.ops.fourier")
             ours = numpy_functions.get(function)
+        if function in WRITERS:
+            raise writes(function.__name__)
         if ours is None:
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
         if "out" in kwargs and kwargs.pop("out") is not None:
@@ -518,12 +519,25 @@ class Tensor(ChangedByHand, Shared):
     def round(self, decimals: int = 0) -> Tensor:
         return ops["round"](self, decimals=decimals)
 
-    def astype(self, dtype: Any) -> Tensor:
+    def astype(
+        self, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: Any = True
+    ) -> Tensor:
         """Return the same numbers in another dtype; a gradient passes between float and complex types only.
 
-        Raises TypeError where imaginary parts would be dropped, or a gradient by other kinds than numbers.
+        With `copy=False` it is the Tensor itself where it has that dtype, as in NumPy; `order` and `subok`
+        do nothing. Raises TypeError where imaginary parts would be dropped, or a gradient by other
+        kinds than numbers.
         """
         dtype = np.dtype(dtype)
+        if copy.__class__ is str:
+            refuse_texts("t.astype", copy=copy)
+        if casting != "unsafe" and not np.can_cast(self.dtype, dtype, casting):  # type: ignore[arg-type]
+            got = f"{self.dtype} as {dtype}"
+            raise TypeError(
+                lesson("t.astype(dtype)", f"casting={casting!r} does not allow it", got, at_line())
+            )
+        if not copy and dtype == self.dtype:
+            return self
         if self.dtype.kind == "c" and dtype.kind not in "cb":
             hint = "t.real, t.imag or abs(t), whose gradients are known, and the cast of that"
             raise TypeError(
@@ -602,6 +616,7 @@ class Tensor(ChangedByHand, Shared):
 
 for _name, _substitute in TENSOR.items():
     setattr(Tensor, _name, Foreign(_name, _substitute))
+keep_fixed(Tensor)
 
 
 def _product_with(other: Any) -> Callable[[Any, Any], Tensor]:

@@ -19,6 +19,8 @@ from clearprop.rebinding import (
     kind_of_statement,
     references,
     references_of_output,
+    replacing,
+    settle,
     sole,
     users_to_turn,
     usual,
@@ -129,6 +131,7 @@ def read_only(array: Any) -> Any:
 
 def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], sign: str) -> Any:
     """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
+    settle()
     refs = references(tensor)
     call = f"t {sign} y"
     if _computed(tensor, y) and (found := _rebound(tensor, y, name, call, refs)) is not None:
@@ -157,18 +160,21 @@ def _computed(tensor: Any, y: Any) -> bool:
 
 def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
     """Return the Tensor that the name in `tensor += y` is given, None where others would see the old one."""
-    if tensor.ndim == 0 and (hasattr(tensor, "content") or tensor._value.__class__ is not np.ndarray):
-        return ops[name].two(tensor, y)  # a number, which NumPy cannot write into either
-    if not tensor.ndim or not (statement := kind_of_statement(sys._getframe(3))):
+    if tensor.ndim == 0 and _is_number(tensor):
+        return ops[name].two(tensor, y)  # which NumPy cannot write into either
+    if not (statement := kind_of_statement(sys._getframe(3))):
         return None
+    owned = False
     if statement == "attribute":
         if held_by_a_class(tensor):
             return None
-        statement = "name"
+        statement, owned = "name", True
     if statement == "entry" and refs != usual("entry"):  # not what `t[i]` has made, but what a list holds
-        statement = "name"
+        statement, owned = "name", True
     extra = refs - usual("same" if y is tensor and statement == "name" else statement)
+    before = sys.getrefcount(tensor)
     new = ops[name].two(tensor, y)
+    inside = extra + sys.getrefcount(tensor) - before
     kept = 0 if mode.observer is None else sys.getrefcount(new) - 2
     if statement == "name" and not sole(tensor, extra, new, kept):
         return None
@@ -179,7 +185,16 @@ def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
         if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
             raise TypeError(_cast(call, new.dtype, tensor))
         new = new.astype(tensor.dtype)
+    if owned:
+        replacing(tensor, inside, call, sys._getframe(3))
     return new
+
+
+def _is_number(tensor: Any) -> bool:
+    """Whether NumPy has a number here, and no array without axes, which may show the memory of another."""
+    if hasattr(tensor, "content"):
+        return not tensor.shows
+    return tensor._value.__class__ is not np.ndarray
 
 
 def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
@@ -187,6 +202,7 @@ def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
 
     The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one.
     """
+    settle()
     if hasattr(tensor, "content"):
         return _rewritten_examples(tensor, index, value)
     observer = mode.observer
@@ -249,6 +265,7 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
 
     It is called by `Tensor.__array_ufunc__` with what that was given.
     """
+    settle()
     extra = references_of_output(keywords)
     array = keywords["out"][0]
     if array.__class__ is not np.ndarray or inputs[0] is not array or array.base is not None:
@@ -256,11 +273,14 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
     if weakref.getweakrefcount(array):
         return None
     statement = kind_of_statement(sys._getframe(2))
-    if statement == "attribute" and not held_by_a_class(array):
-        statement = "name"
-    if statement != "name" or extra != usual("array"):
+    owned = statement == "entry" or (statement == "attribute" and not held_by_a_class(array))
+    if not (statement == "name" or owned) or extra != usual("array"):
         return None
+    before = sys.getrefcount(array)
     new = ops[ufunc.__name__].two(array, inputs[1])
+    inside = sys.getrefcount(array) - before
+    if owned:
+        replacing(array, inside, "t += y", sys._getframe(2))
     if new.shape != array.shape or not np.can_cast(new.dtype, array.dtype, "same_kind"):
         got = f"array {array.shape} {array.dtype}, the result {new.shape} {new.dtype}"
         wanted = "wants a result that the array can hold"

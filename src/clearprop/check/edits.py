@@ -44,7 +44,7 @@ def shared(node: Tensor) -> Iterator[Any]:
 def checksums(node: Tensor) -> tuple[int, ...]:
     """Return a checksum of each shared array that `node` remembers."""
     return tuple(
-        zlib.crc32(np.ascontiguousarray(array).data.cast("B"))
+        zlib.crc32(np.ascontiguousarray(array).data.cast("B"), hash(array.shape) & 0xFFFFFFFF)
         if array.size and not array.dtype.hasobject
         else 0
         for array in shared(node)
@@ -62,8 +62,18 @@ def is_read(node: Tensor, i: int, g: Any, array: Any) -> bool:
 
     That of `concatenate` does not: only shapes decide where each piece of `g` goes.
     """
-    known = _sent(node, i, g, array, array)
-    return not all(np.array_equal(known, _sent(node, i, g, array, x), equal_nan=True) for x in _others(array))
+    try:
+        known = _sent(node, i, g, array, array)
+    except Exception:  # edited so that the rule fails: a mask of another count, a matrix without an inverse
+        return True
+    return any(_differs(known, node, i, g, array, x) for x in _others(array))
+
+
+def _differs(known: Any, node: Tensor, i: int, g: Any, array: Any, other: Any) -> bool:
+    try:
+        return not np.array_equal(known, _sent(node, i, g, array, other), equal_nan=True)
+    except Exception:  # no numbers that the rule takes
+        return True
 
 
 def _others(array: Any) -> Iterator[Any]:

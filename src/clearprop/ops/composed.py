@@ -116,8 +116,11 @@ def tril(x: Any, k: int = 0) -> Any:
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """Return the diagonals of the matrices in two axes, `offset` places to the right, as the last axis."""
     length = np.diagonal(np.broadcast_to(False, x.shape), offset, axis1, axis2).shape[-1]  # checks them, too
-    rows = np.arange(length) + max(-offset, 0)
-    return np.moveaxis(x, (axis1, axis2), (-2, -1))[..., rows, rows + offset]
+    first, last = max(-offset, 0), max(offset, 0)
+    square = np.moveaxis(x, (axis1, axis2), (-2, -1))[..., first : first + length, last : last + length]
+    return np.einsum(
+        "...ii->...i", square
+    )  # which shows the entries where they lie, as NumPy's diagonal does
 
 
 @implements(np.trace)

@@ -10,7 +10,8 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.batch import BatchTensor, Draws, Level
-from clearprop.errors import at_line, lesson
+from clearprop.errors import at_line, behind, lesson
+from clearprop.rebinding import settle
 from clearprop.tensor import Tensor
 from clearprop.transforms.arguments import checked, name_of
 
@@ -62,7 +63,13 @@ def vmap(
             ]
             given.append(arg if all(axis is None for axis in own) else tree.rebuilt(arg, examples))
         with level.inside:
-            output = f(*given, **kwargs)
+            try:
+                output = f(*given, **kwargs)
+            except ValueError as error:
+                if (meant := behind(error)) is error:
+                    raise
+                raise meant from None
+        settle()
         return _collected(called, level, output, out_axes)
 
     return mapped

@@ -12,8 +12,10 @@ import numpy as np
 
 from clearprop.backward import as_number, propagate
 from clearprop.batch import BatchTensor, Level
+from clearprop.errors import behind
 from clearprop.modes import mode, no_grad, special
 from clearprop.op import _next_serial
+from clearprop.rebinding import settle
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -107,7 +109,13 @@ class Inner:
                 self.wraps = True
         self.constant, self.outer = constant, False
         self.since: int = _next_serial()
-        self.output: Any = f(self.inputs)
+        try:
+            self.output: Any = f(self.inputs)
+        except ValueError as error:
+            if (meant := behind(error)) is error:
+                raise
+            raise meant from None
+        settle()
 
     def leaf(self, x: Any) -> Tensor:
         """Return a leaf of this run with a value; after it, no gradient reaches it any more."""

@@ -24,10 +24,11 @@ from clearprop.compiler.capture.stand_in import (
 from clearprop.compiler.capture.store import on_a_line
 from clearprop.compiler.capture.weakly import ByArray, ByTensor, SharedMemory
 from clearprop.compiler.program.ir import Program, State, Value, reachable
-from clearprop.errors import user_line
+from clearprop.errors import behind, user_line
 from clearprop.kept import Forgotten
 from clearprop.modes import observed
 from clearprop.op import describe
+from clearprop.rebinding import settle
 from clearprop.tensor import Tensor
 
 
@@ -534,6 +535,7 @@ def record(
     try:
         with hearing() as heard, observed(recorder), np.errstate(all="ignore"):
             result = function(*args, **kwargs)
+            settle()
         recorder.printed = next((stream.line for stream in heard if stream.line), "")
         if recorder.refused is not None:  # the step has caught it
             raise recorder.refused
@@ -542,4 +544,6 @@ def record(
         recorder.undo()
         if recorder.refused is not None and isinstance(error, Exception) and error is not recorder.refused:
             raise recorder.refused from error
+        if (meant := behind(error)) is not error:
+            raise meant from None
         raise

@@ -89,6 +89,11 @@ class StandIn:
             _recorder().no_attribute(self, name)
         raise AttributeError(f"{type(value).__name__} has no attribute {name!r}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ARRAYS_OWN and not inside(sys._getframe(1)):
+            _recorder().no_attribute(self, name)
+        object.__setattr__(self, name, value)
+
     def copy(self, order: str = "C") -> Any:
         """Return an array of its own with the same entries."""
         return _recorder().copied(self)
