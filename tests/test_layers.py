@@ -16,7 +16,7 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "ending locks errors adding rows hints facts marks files modes lines registry structure ufunc "
+        "ending locks errors advice adding rows hints facts marks files modes lines registry structure ufunc "
         "refusal rebinding updates sharing tensor sources away graph op orders define record batch ops "
         "hooks tree kept downstream backward loops transforms clipping numpy scipy nn optim data interop "
         "parallel typed see testing check diagnosis homework compiler train play shipping lessons sklearn "

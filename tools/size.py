@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import io
 import sys
 import tokenize
@@ -67,6 +68,7 @@ def docstrings(tree: ast.Module) -> set[int]:
     return found
 
 
+@functools.cache
 def code(text: str) -> tuple[set[int], int]:
     """The code lines of a file's text, and how many tokens there are on them."""
     skipped = docstrings(ast.parse(text))

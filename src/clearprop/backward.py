@@ -437,6 +437,9 @@ def seed_of(output: Tensor, grad: Any) -> Any:
                 )
             )
         return np.ones(output.shape, output.dtype) if output.shape else output.dtype.type(1)
+    if not isinstance(grad, Tensor) and np.asarray(grad).dtype.kind not in "fiubc":
+        wanted, hint = "wants the gradient that arrives as numbers", "backward(np.ones(output.shape))"
+        raise TypeError(lesson("backward(grad)", wanted, f"{grad!r:.60}", hint=hint))
     shape = np.shape(grad) if not isinstance(grad, Tensor) else grad.shape
     if shape != output.shape:
         raise GradientError(

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.advice import advice
 from clearprop.errors import at_line, lesson, taught, user_line
 from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
@@ -343,6 +344,7 @@ class Op:
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")
+        hint = hint or advice(wanted, values)
         where = "\n  ".join(filter(None, [at_line(), *origins(inputs)]))
         return kind(lesson(f"{self.name}({shapes})", wanted, where=where, hint=hint))
 

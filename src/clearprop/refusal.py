@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.advice import advice
 from clearprop.errors import at_line, lesson, taught
 
 COMPLAINTS = (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
@@ -39,7 +40,8 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
         kind = public_class(numpys)
         if taught(error):
             return error if isinstance(error, kind) else kind(error.args[0])
-        return kind(lesson(called, " ".join(str(numpys).split()) or kind.__name__, where=where))
+        said = " ".join(str(numpys).split()) or kind.__name__
+        return kind(lesson(called, said, where=where, hint=advice(said, _plain(args))))
     if taught(error):
         return error
     hint = "t.detach().numpy() to leave the graph on purpose"

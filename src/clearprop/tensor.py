@@ -110,7 +110,7 @@ class Tensor(ChangedByHand, Shared):
         if recorder is not None:
             array = np.asarray(recorder.array_of(value, requires_grad))
         else:
-            array = np.array(plain(value))  # edits of it stay outside of the graph
+            array = _arrayed(np.array, plain(value))  # edits of it stay outside of the graph
         kind = array.dtype.kind
         if kind not in "fiubc":
             raise TypeError(
@@ -187,7 +187,11 @@ class Tensor(ChangedByHand, Shared):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError(lesson("len(t)", "a Tensor without axes has no length"))
+            wanted, hint = (
+                "a Tensor without axes has no length",
+                "t.reshape(1), or t itself: it is one number",
+            )
+            raise TypeError(lesson("len(t)", wanted, where=at_line(), hint=hint))
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
@@ -650,7 +654,7 @@ def plain(x: Any) -> Any:
     if x.__class__ in PLAIN or isinstance(x, Tensor):
         return x
     if x.__class__ in (list, tuple):
-        return np.asarray(x)
+        return _arrayed(np.asarray, x)
     if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         if getattr(x, "requires_grad", False):
             got, hint = f"a {type(x).__module__}.{type(x).__name__} that needs a gradient", "x.detach()"
@@ -664,6 +668,17 @@ def plain(x: Any) -> Any:
             lesson("an op of clearprop", "has products with sparse matrices alone", got, where, hint)
         )
     return x
+
+
+def _arrayed(convert: Callable[[Any], Any], x: Any) -> Any:
+    """Return an array made by `convert`; ValueError of rows of several lengths says that they are."""
+    try:
+        return convert(x)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        wanted, hint = "wants rows of one length", "rows that are filled up to one length, or a Tensor a row"
+        raise ValueError(lesson("Tensor(value)", wanted, f"{x!r:.60}", at_line(), hint)) from error
 
 
 def _of_another_package(ufunc: np.ufunc) -> Any:

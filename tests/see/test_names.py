@@ -180,3 +180,13 @@ def test_a_rule_that_indexes_shows_its_places():
     z = turned(x)
 
     assert "x.grad = z.grad[[2, 1, 0]]" in str(trace(z, grad=np.ones(3)))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("net.svg", r"Try draw\(t\)\.save\('net\.svg'\)"), (3, "model=net")]
+)
+def test_what_is_no_module_is_refused_with_the_way_out(given, said):
+    with pytest.raises(TypeError, match=said):
+        clearprop.draw(Tensor(2.0) * 3.0, given)
+    with pytest.raises(TypeError, match="wants a Module"):
+        clearprop.trace(Tensor(2.0) * 3.0, model=given)

@@ -53,6 +53,7 @@ p.soft, td.soft, figcaption { color: var(--soft) } p { margin: .3rem 0 }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--edge);
   vertical-align: top }
 .dense th, .dense td { padding-right: .45rem; font-size: .9rem }
+.dense td.soft { padding-left: .7rem }
 td.number, th.number { text-align: right } td.hit { background: var(--fill); font-weight: 600 }
 pre { background: var(--fill); padding: .7rem 1rem; border-radius: .4rem; overflow-x: auto }
 figure { margin: 0 } figure svg { width: 100%; height: auto; max-width: 34rem }

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.nn import functional, init
 from clearprop.nn.module import Module, Parameter
 from clearprop.tensor import Tensor
@@ -35,8 +35,15 @@ class Linear(Module):
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
             if not isinstance(number, (int, np.integer)) or number < 1:
-                wanted = f"wants {name} as a whole number of 1 or more"
-                raise ValueError(lesson("Linear(...)", wanted, f"{number!r}"))
+                raise ValueError(
+                    lesson(
+                        "Linear(...)",
+                        f"wants {name} as a whole number of 1 or more",
+                        f"{number!r}",
+                        at_line(),
+                        "Linear(20, 32)",
+                    )
+                )
         self.in_features, self.out_features = int(in_features), int(out_features)
         self.weight: Parameter = Parameter(np.zeros((out_features, in_features), dtype))
         self.bias: Parameter | None = Parameter(np.zeros(out_features, dtype)) if bias else None

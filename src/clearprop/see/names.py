@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -48,12 +49,21 @@ def find(
         if _is_module(thing) and thing is not model:
             _add_paths(found, thing, name)
     if model is not None:
+        _must_be_a_module(model)
         _add_paths(found, model, next((name for name, thing in variables.items() if thing is model), ""))
     for name, thing in variables.items():
         for path, part in _parts(name, thing):
             if not (isinstance(part, Tensor) and part.name):
                 found.setdefault(id(part), path)
     return found
+
+
+def _must_be_a_module(model: Any) -> None:
+    if _is_module(model):
+        return
+    file = isinstance(model, (str, os.PathLike))
+    hint = f"draw(t).save({os.fspath(model)!r}) to write a file" if file else "model=net, the Module itself"
+    raise TypeError(lesson("model=", "wants a Module", f"{model!r:.80}", hint=hint))
 
 
 def alike(

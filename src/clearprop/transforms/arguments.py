@@ -48,6 +48,9 @@ class Arguments:
         self.places = [self._place(a) for a in chosen]
         self.trees: list[Any] = [self.kwargs[a] if isinstance(a, str) else args[a] for a in self.places]
         for x in self.trees:
+            if isinstance(x, str):
+                called, wanted = f"grad({name_of(f)})", "wants numbers to differentiate by"
+                raise TypeError(lesson(called, wanted, f"{x!r:.60}", at_line(), "float(text)"))
             for leaf in tree.leaves(x):
                 index = leaf is not x and isinstance(leaf, np.ndarray) and leaf.dtype.kind in "iub"
                 (self.fixed if index or isinstance(leaf, bool) else self.leaves).append(leaf)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
 from clearprop.nn.functional.layer import arrayed, recording
@@ -142,7 +142,9 @@ def _named(called: str, x: Any, weight: Any) -> Any:
     values, count = entries(x), weight.shape[0]
     if values.size and not (values.min() >= 0 and values.max() < count):
         wanted = f"wants rows from 0 to {count - 1}"
-        raise IndexError(lesson(f"{called}(x, weight)", wanted, f"{values.min()} to {values.max()}"))
+        hint = f"a table of {values.max() + 1} rows" if values.min() >= 0 else "rows counted from 0"
+        got = f"{values.min()} to {values.max()}"
+        raise IndexError(lesson(f"{called}(x, weight)", wanted, got, at_line(), hint))
     return _from_zero(x, count) if recording() else x
 
 
