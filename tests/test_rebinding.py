@@ -108,7 +108,15 @@ def heat(x):
     return (u**2).sum()
 
 
+def entries_of_itself(x):
+    y = x**2
+    y[::-1] = y
+    y[:] = y
+    return (y * X).sum()
+
+
 RIGHT = (
+    entries_of_itself,
     total,
     into_an_array,
     of_a_short_float,

@@ -216,7 +216,7 @@ def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
         setattr(old, name, getattr(tensor, name))
     if observer is not None:
         observer.renamed(old, tensor)
-    new = _with_checked_entries(old, index, value)
+    new = _with_checked_entries(old, index, old if value is tensor else value)
     if observer is not None:
         observer.renamed(tensor, new)
     for user in users:
