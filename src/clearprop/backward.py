@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.adding import added
-from clearprop.downstream import Downstream
+from clearprop.downstream import DEEPEST, Downstream, Rerun
 from clearprop.errors import GradientError, lesson
 from clearprop.graph import topological_order
 from clearprop.hints import refuse_texts
@@ -184,6 +184,7 @@ def walk(
     """
     send = _complex_gradient if special.complexes else input_gradient
     waiting: _Waiting = {}
+    run, known = at if isinstance(at, Rerun) else None, dict[Tensor, Any]()
     seeds = dict(grads)
     for node in reversed(order):
         if waiting or held:
@@ -201,10 +202,12 @@ def walk(
             z, xs, attrs = at(node)
         waits = op.together is not None and not followed
         told = None
-        if op.rest is not None and (at is None or at is _recorded):
-            plain = at is None and not any(id(x) in held for x in order)  # a hook may change what arrives
-            rest = Downstream(node, order, seeds, walk, output=z, plain=plain)
-            g, told = op.rest(g, node, rest)
+        if op.rest is not None and (at is None or at is _recorded or run is not None):
+            plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
+            rest = Downstream(
+                node, order, seeds, walk, given=(z, xs), plain=plain, outer=run, known=known
+            )  # a hook may change what arrives
+            g, told = rest.look(g)
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Tensor) or not x.requires_grad or (among is not None and x not in among):
                 continue
@@ -286,8 +289,13 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     derivative, zeros that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on
     Tensors.
     """
+    whole = more = None
     try:
-        if op.derivatives:
+        if z.__class__ is Tensor and op.facts.smooth is not None:
+            whole, more = op.facts.smooth(i, g, z, xs, attrs, _pulled)
+        if whole is not None:
+            d = whole
+        elif op.derivatives:
             d = op.derivatives[i]
             if d.__class__ is int:
                 d = g if d == 1 else -g if d == -1 else g * d
@@ -298,19 +306,16 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
             elif op.choice:
                 d = _chosen(d(z, *xs), g)
             else:
-                smooth = None if op.facts.smooth is None else op.facts.smooth(i, g, z, *xs)
-                d = g * d(z, *xs) if smooth is None else smooth
+                d = g * d(z, *xs)
         else:
-            rule = op.rules[i] if op.rules else op.rule(i)
-            d = None if rule is None else rule(g, z, *xs, **attrs)
+            d = _by_rule(op, i, g, z, xs, attrs)
             if d is None:
                 return None
-            if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
-                raise _MetComplex
     except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
         if (numbers := numpys(xs, z)) is xs:
             raise
         return input_gradient(op, i, g, z, numbers, attrs)
+    d = d if more is None else d + more
     x = xs[i]
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
@@ -323,6 +328,28 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
             raise _MetComplex
         d = np.real(d)
     return d.astype(x.dtype)
+
+
+def _by_rule(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
+    """What the rule sends of an op that has no local derivatives."""
+    rule = op.rules[i] if op.rules else op.rule(i)
+    d = None if rule is None else rule(g, z, *xs, **attrs)
+    if d is not None and g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
+        raise _MetComplex
+    return d
+
+
+def _pulled(y: Tensor, g: Any, x: Tensor) -> Any:
+    """Return what `x` receives where `g` arrives at `y`, with a graph; None where nothing does."""
+    order = topological_order(y, tracked=True)
+    among = {x}
+    for node in order:
+        if any(isinstance(a, Tensor) and a in among for a in node.inputs):
+            among.add(node)
+    grads = {y: g}
+    for _ in walk(order, grads, False, _recorded, {x}, among):
+        pass
+    return grads.get(x)
 
 
 def _has_complex(order: list[Tensor]) -> bool:

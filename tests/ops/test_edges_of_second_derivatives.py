@@ -114,16 +114,16 @@ def test_products_with_other_entries_are_those_of_the_kink(product):
     other = (lambda a: a[::-1]) if product == "rolled" else (lambda a: a.T)
     wanted = 2.0 * signs * other(signs * u)
 
-    if product != "rolled":  # on the diagonal a square stands, whose second derivative at 0 nobody reads back
-        wanted[0, 0] = 0.0
+    if product != "rolled":  # on the diagonal stands a square, which has no kink
+        wanted[0, 0] = 2.0 * u[0, 0]
     for run in modes(d):
         np.testing.assert_allclose(run(x), wanted, rtol=1e-12, atol=1e-12)
 
 
-def test_what_is_no_square_stays_flat_and_is_listed():
+def test_what_is_no_square_has_its_own_and_the_kink_of_the_length_is_listed():
     d = grad(grad(lambda x: np.cos(np.abs(x))))
 
-    assert [float(run(AS(0))) for run in modes(d)] == [0.0] * 3
+    assert [float(run(AS(0))) for run in modes(d)] == [-1.0] * 3
     assert [place.kind for place in kinks(lambda x: np.cos(np.abs(x)), AS(0))] == ["kink"]
 
 

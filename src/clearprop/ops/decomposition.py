@@ -24,6 +24,7 @@ from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.op import Op
 from clearprop.ops.plane import conjugated
+from clearprop.ops.quotient import multiple
 from clearprop.ops.shape import as_array, constant, known
 from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
@@ -84,6 +85,11 @@ def mirrored(x: Any) -> Any:
     return np.where(below, x, turned(x))
 
 
+def _read(x: Any, part: str) -> Any:
+    """Return the symmetric matrix of which NumPy reads this triangle."""
+    return mirrored(x) if part == "L" else adjoint(mirrored(adjoint(x)))
+
+
 def of_symmetric(d: Any, x: Any, part: str = "L") -> Any:
     """The gradient of what reads one triangle of `x`, from `d`, that of the whole symmetric matrix.
 
@@ -108,19 +114,21 @@ def turning_freely(w: Any, called: str = "eigh or svd", hint: str = "") -> Gradi
     return GradientError(lesson(f"{called}, backward", wanted, got, hint=hint or usual))
 
 
-@define("settled", "opaque", lambda g, z, x, w: ops["settled"](g, w), None,
+@define("settled", "opaque", lambda g, z, x, w, size: ops["settled"](g, w, g), None, None,
         facts=Facts(kinks=False, plane="stated"),
-        examples=(((_SYMMETRIC, np.array([1.0, 2.0, 4.0])), {}),))  # fmt: skip
-def settled(x: Any, w: Any) -> Any:
+        examples=(((_SYMMETRIC, np.array([1.0, 2.0, 4.0]), np.ones((3, 3))), {}),))  # fmt: skip
+def settled(x: Any, w: Any, size: Any) -> Any:
     """`x`, how vectors are asked to turn, with 0 between those of equal eigenvalues `w`.
 
     Raises GradientError where it is not 0 there already: such vectors turn freely, and how they turn is no
     function of the matrix. Nor is the phase of a complex one: what asks for it is imaginary, on the diagonal.
+    What is small beside the largest entry of `size`, which `x` was computed from, is rounding.
     """
     scale = np.max(np.absolute(w), axis=-1, initial=0)[..., None, None]
     equal = near(w[..., :, None], w[..., None, :], scale) & ~np.eye(w.shape[-1], dtype=bool)
     asked = np.absolute(np.where(equal, x, 0))
-    limit = 1024 * np.finfo(x.dtype).eps * np.max(np.absolute(x), axis=(-2, -1), keepdims=True, initial=0)
+    largest = np.max(np.absolute(size), axis=(-2, -1), keepdims=True, initial=0)
+    limit = 1024 * np.finfo(x.dtype).eps * largest
     if x.dtype.kind == "c" and np.any(np.absolute(np.diagonal(x.imag, axis1=-2, axis2=-1)) > limit[..., 0]):
         wanted = "the phase of a complex vector is LAPACK's choice, so it has no derivative"
         hint = "np.abs of its entries, or products in which the phase drops out"
@@ -180,7 +188,7 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Any:
 def _eigh_rule(g: Any, z: Any, x: Any, part: str) -> Any:
     """V (diag(gw) + (V^H gV) / (w_j - w_i)) V^H."""
     w, v = amounts(z[..., 0]), z[..., 1:]
-    turns = ops["settled"](adjoint(v) @ g[..., 1:], w) * gaps(w)
+    turns = ops["settled"](adjoint(v) @ g[..., 1:], w, g[..., 1:]) * gaps(w)
     inner = turns + amounts(g[..., :1]) * _one(x.shape[-1], z)
     return of_symmetric(v @ inner @ adjoint(v), x, part)
 
@@ -233,7 +241,7 @@ def _weighed_rule(h: Any, z: Any, x: Any, g: Any, part: str) -> Any:
     pairs = ops["eigh_again"](x, part=part)
     w, v = amounts(pairs[..., 0]), pairs[..., 1:]
     asked = adjoint(v) @ (0.5 * (h + adjoint(h))) @ v
-    turns = ops["settled"](asked * _differences(g), w) * gaps(w)
+    turns = ops["settled"](asked * _differences(g), w, asked * np.expand_dims(g, -2)) * gaps(w)
     return of_symmetric(v @ turns @ adjoint(v), x, part)
 
 
@@ -258,13 +266,15 @@ def eigh_weighed(x: Any, g: Any, *, part: Any = "L") -> Any:
 
     Its own derivative is finite where equal eigenvalues have equal weights: that of a trace is 0.
     """
-    whole = mirrored(x) if part == "L" else adjoint(mirrored(adjoint(x)))  # XLA's reads both triangles
-    v = np.linalg.eigh(whole)[1]
+    v = np.linalg.eigh(_read(x, part))[1]  # XLA's reads both triangles
     return (v * g[..., None, :]) @ v.conj().swapaxes(-1, -2)
 
 
 def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
-    """V diag(g) V^H."""
+    """V diag(g) V^H, and the matrix itself where each weight is its eigenvalue, as in the sum of squares."""
+    c = multiple(g, z)
+    if c is not None:
+        return of_symmetric(c * _read(x, part), x, part)
     if _is_constant(g, x):
         return of_symmetric(ops["eigh_weighed"](x, g, part=part), x, part)
     v = ops["eigh_again"](x, part=part)[..., 1:]
@@ -322,16 +332,21 @@ def svd_parts(z: Any, m: int) -> tuple[Any, Any, Any]:
 
 
 def _svd_rule(g: Any, z: Any, x: Any) -> Any:
+    return svd_sent(g, z, x, ops["settled"])
+
+
+def svd_sent(g: Any, z: Any, x: Any, settle: Any) -> Any:
     """U (diag(gs) + (a + b) / 2(s_j - s_i) + (a - b) / 2(s_j + s_i)) V^H, and what leaves their span.
 
-    a and b are the skew parts of U^H gU and V^H gV, doubled.
+    a and b are the skew parts of U^H gU and V^H gV, doubled; `settle` says what becomes of a + b between
+    vectors of equal values.
     """
     m = x.shape[-2]
     (u, s, v), (gu, gs, gv) = svd_parts(z, m), svd_parts(g, m)
     s, gs = amounts(s), amounts(gs)
     one = _one(s.shape[-1], s)
     left, right = adjoint(u) @ gu, adjoint(v) @ gv
-    both = ops["settled"](left + right, s)
+    both = settle(left + right, s, np.concatenate([gu, gv], axis=-2))
     apart = left - right
     s0 = np.where(near(s, 0, s[..., :1], max(x.shape[-2:])), s.dtype.type(0), s)
     sums = np.expand_dims(s0, -2) + np.expand_dims(s0, -1)
@@ -383,7 +398,7 @@ def _weighed_values_rule(h: Any, z: Any, x: Any, g: Any) -> Any:
     g = _above_zero(g, s, x)
     asked = adjoint(u) @ h @ v
     together, apart = 0.5 * (asked + adjoint(asked)), 0.5 * (asked - adjoint(asked))
-    turns = ops["settled"](together * _differences(g), s) * gaps(s)
+    turns = ops["settled"](together * _differences(g), s, asked * np.expand_dims(g, -2)) * gaps(s)
     sums = np.expand_dims(g, -2) + np.expand_dims(g, -1)
     inner = turns + apart * sums * inverse_or_zero(np.expand_dims(s, -2) + np.expand_dims(s, -1))
     d = u @ inner @ adjoint(v)
@@ -419,7 +434,13 @@ def svd_weighed(x: Any, g: Any) -> Any:
 
 
 def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
-    """U diag(g) V^H; a singular value of 0 sends nothing, the subgradient of least norm."""
+    """U diag(g) V^H; a singular value of 0 sends nothing, the subgradient of least norm.
+
+    It is the matrix itself where each weight is its singular value, as in the sum of their squares.
+    """
+    c = multiple(g, z)
+    if c is not None:
+        return c * x
     if _is_constant(g, x):
         return ops["svd_weighed"](x, g)
     u, s, v = svd_parts(ops["svd_again"](x), x.shape[-2])
@@ -676,7 +697,7 @@ def _eig_rule(g: Any, z: Any, x: Any) -> Any:
     one = _one(x.shape[-1], z)
     asked = turned(v) @ g[..., 1:]
     lengths = np.sum(asked * one, axis=-2, keepdims=True)
-    turns = ops["settled"]((asked - turned(v) @ v * lengths) * (1 - one), w) * gaps(w)
+    turns = ops["settled"]((asked - turned(v) @ v * lengths) * (1 - one), w, g[..., 1:]) * gaps(w)
     return ops["solve"](turned(v), (turns + g[..., :1] * one) @ turned(v))
 
 
@@ -733,7 +754,7 @@ def _complex_eig_rule(g: Any, z: Any, x: Any) -> Any:
     asked = np.sum(np.conjugate(v) * gv, axis=-2, keepdims=True)
     gv = gv - 1j * np.where(largest, np.imag(asked) / np.where(largest, np.real(v), 1), 0)
     lost = (adjoint(v) @ v - one) * np.real(asked)
-    turns = ops["settled"](adjoint(v) @ gv - lost, w) * np.conjugate(gaps(w))  # 0 on the diagonal
+    turns = ops["settled"](adjoint(v) @ gv - lost, w, gv) * np.conjugate(gaps(w))  # 0 on the diagonal
     return ops["solve"](adjoint(v), (turns + g[..., :1] * one) @ adjoint(v))
 
 

@@ -13,7 +13,7 @@ from clearprop.adding import added, is_short
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.ops.quotient import over
+from clearprop.ops.quotient import sending
 from clearprop.ops.reduce import kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
@@ -323,10 +323,7 @@ def _paired(x: Any, y: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...]
 
 # --- norm ---------------------------------------------------------------------------------------------------
 def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
-    """g x / |x|, and 0 at 0: the subgradient of least norm, flat in turn unless g has |x| as a factor."""
-    ratio = over(g, z)
-    if ratio is not None:  # of |x|^2, which is smooth at 0
-        return kept(ratio, x, axis, keepdims) * x
+    """g x / |x|, and 0 at 0: the subgradient of least norm, flat in turn."""
     z = kept(z, x, axis, keepdims)
     return kept(g, x, axis, keepdims) * x / np.where(z == 0, z.dtype.type(np.inf), z)
 
@@ -338,6 +335,7 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
     facts=Facts(
         kinks=lambda x, axis, keepdims: (x == 0).all(axis=axis, keepdims=True),
+        smooth=sending(lambda i, ratio, z, x, axis, keepdims: kept(ratio, x, axis, keepdims) * x),
         advice="smaller numbers, or float64",
     ),
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),

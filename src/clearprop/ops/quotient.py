@@ -6,33 +6,50 @@ from |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there,
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from clearprop.batch import BatchTensor
+from clearprop.modes import mode
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
+Pull = Callable[[Tensor, Any, Tensor], Any]  # what the third receives, with a graph, where a gradient arrives
 _DEEPEST = 12  # how many operations are read back
+_LONGEST = 60  # so many are derived in a recorded step, where nobody knows yet whether a length is 0
 
 
 def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the fact `smooth` of an op whose output z is a length, with a kink where z is 0.
-
-    `times[i](*xs)` is z times the local derivative by input `i`, which has no kink. Where z is a factor of
-    the gradient that arrives, what is sent is the rest of it with `times`.
+    """Return the fact `smooth` of an elementwise op: `times[i](*xs)` is z times its derivative by input `i`.
 
     >>> from clearprop import hessian
     >>> float(hessian(lambda x: np.abs(x) ** 2)(0.0))
     2.0
     """
 
-    def smooth(i: int, g: Any, z: Any, *xs: Any) -> Any:
-        if z.__class__ is not Tensor or any(np.iscomplexobj(x) for x in xs):
-            return None
+    def sends(i: int, ratio: Any, z: Any, *xs: Any) -> Any:
+        factor = times[i](*xs)
+        return None if factor is None else ratio * factor
+
+    return sending(sends)
+
+
+def sending(sends: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the fact `smooth` of an op whose output z is a length, with a kink where it is 0.
+
+    `sends(i, ratio, z, *xs, **attrs)` is what input `i` receives where ratio times z arrives, computed
+    without a division by z; None where that is not known.
+    """
+
+    def smooth(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
         ratio = over(g, z)
-        return None if ratio is None else ratio * times[i](*xs)
+        if ratio is not None and (sent := sends(i, ratio, z, *xs, **attrs)) is not None:
+            return sent, None
+        ratio = limit(g, z, pull)
+        return None, None if ratio is None else sends(i, ratio, z, *xs, **attrs)
 
     return smooth
 
@@ -46,6 +63,33 @@ def over(g: Any, z: Any) -> Any:
     """
     found = _over(g, z, _DEEPEST) if isinstance(z, Tensor) and isinstance(g, Tensor) else None
     return found if found is None or found.shape == z.shape else np.broadcast_to(found, z.shape)
+
+
+def multiple(g: Any, z: Any) -> Any:
+    """Return the number c of g = c z, one for all entries, where the recorded `g` is that; else None.
+
+    >>> z = Tensor([1.0, 2.0])
+    >>> float(multiple(3.0 * (z + z), z)), multiple(z * z, z)
+    (6.0, None)
+    """
+    found = over(g, z)
+    return None if found is None else _one_number(found, _DEEPEST)
+
+
+def _one_number(x: Any, depth: int) -> Any:
+    """Return the number that is each entry of `x`, wherever x moves; None where that is not to be seen."""
+    if not np.ndim(x):
+        return x
+    if not isinstance(x, Tensor):
+        return x.flat[0] if x.size and np.all(x == x.flat[0]) else None
+    if x.op is None or not depth:
+        return None
+    if x.op.facts.order in ("kept", "repeated"):
+        return _one_number(x.inputs[0], depth - 1)
+    if x.op not in (ops["multiply"], ops["divide"], ops["add"], ops["negative"], ops["positive"]):
+        return None
+    parts = [_one_number(y, depth - 1) for y in x.inputs]
+    return None if any(part is None for part in parts) else x.op(*parts)
 
 
 def _over(g: Any, z: Tensor, depth: int) -> Any:
@@ -179,11 +223,96 @@ def _over_sum(g: Tensor, z: Tensor, depth: int) -> Any:
     return sum(parts[1:], parts[0])
 
 
-def _computed_again(g: Tensor, z: Tensor) -> bool:
-    """Return whether `g` is the same op of the same Tensors as `z`: norm(x) * norm(x)."""
+def _computed_again(g: Tensor, z: Tensor, depth: int = 4) -> bool:
+    """Return whether `g` is the same op of the same Tensors as `z`, or of such: norm(x) * norm(x)."""
     if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
         return False
-    return all(x is y for x, y in zip(g.inputs, z.inputs, strict=True))
+    for x, y in zip(g.inputs, z.inputs, strict=True):
+        if x is y or (x.__class__ is y.__class__ and x.__class__ in (int, float) and x == y):
+            continue
+        alike = depth and isinstance(x, Tensor) and isinstance(y, Tensor)
+        if not (alike and _computed_again(x, y, depth - 1)):
+            return False
+    return True
 
 
 _RULES = {"einsum": _over_einsum, "add_at": _over_sum, "scatter": _over_entries, "where": _over_chosen}
+
+
+# --- where the factor is not written ------------------------------------------------------------------------
+def limit(g: Any, z: Tensor, pull: Pull) -> Any:
+    """Return the limit of g / z where both are 0, dg / dz, and 0 elsewhere; None where it is 0 everywhere.
+
+    It is taken where it is finite and where no other entry of z has a say in that entry of g: elsewhere the
+    kink is one. What it is computed of stays as it is when z moves, for the length itself does not move to
+    first order there; other inputs that have a say in it are differentiated further.
+
+    >>> from clearprop import hessian
+    >>> float(hessian(lambda x: np.cos(np.abs(x)))(0.0))
+    -1.0
+    """
+    if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
+        return None
+    is_known = mode.recorder is None and not isinstance(z, BatchTensor) and not isinstance(g, BatchTensor)
+    if is_known and not np.any((z._value == 0) & (g._value == 0)):
+        return None
+    between = _between(g, z)
+    if not between or not (is_known or len(between) <= _LONGEST):
+        return None
+    still = ops["detach"](z)
+    still.requires_grad = True
+    stands: dict[Any, Any] = {z: still}
+    _within.depth += 1
+    try:
+        for node in between:
+            if _computed_again(node, z):
+                stands[node] = still
+                continue
+            assert node.op is not None
+            xs = tuple(stands.get(x, x) if isinstance(x, Tensor) else x for x in node.inputs)
+            stands[node] = node.op.again(xs, node.attrs)
+        return _of_one(stands[g], z, g, still, pull)
+    finally:
+        _within.depth -= 1
+        still.requires_grad = False
+
+
+def _of_one(again: Tensor, z: Tensor, g: Tensor, still: Tensor, pull: Pull) -> Any:
+    """Return the derivative of each entry of `again` by the same of `still`, where it depends on no other."""
+    c = pull(again, np.ones(g.shape, g.dtype)[()], still)
+    if c is None:
+        return None
+    known = (z == 0) & (g == 0) & np.isfinite(c)
+    if z.size > 1:
+        weights = np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype)
+        weighed = c * weights
+        off = np.absolute(pull(again, weights, still) - weighed)
+        known = known & (off <= 64 * np.finfo(g.dtype).eps * np.absolute(weighed))
+    return np.where(known, c, g.dtype.type(0))
+
+
+def _between(g: Tensor, z: Tensor) -> list[Tensor]:
+    """Return the nodes that depend on z and that g depends on, in the order of computation; g is the last."""
+    first = max((x.serial for x in z.inputs if isinstance(x, Tensor)), default=0)
+    later, waiting = {g}, [g]
+    while waiting:
+        for x in waiting.pop().inputs:
+            if isinstance(x, Tensor) and x.serial > first and x.requires_grad and x not in later:
+                later.add(x)
+                waiting.append(x)
+    found = {z}
+    for node in sorted(later, key=lambda node: node.serial):
+        if _computed_again(node, z) or any(isinstance(x, Tensor) and x in found for x in node.inputs):
+            found.add(node)
+    return (
+        [node for node in sorted(found, key=lambda node: node.serial) if node is not z] if g in found else []
+    )
+
+
+class _Within(threading.local):
+    """How many limits are being taken in this thread: one is not taken of another."""
+
+    depth = 0
+
+
+_within = _Within()

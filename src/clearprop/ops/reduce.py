@@ -11,7 +11,7 @@ from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.hints import refuse_texts
 from clearprop.ops.plane import real_only
-from clearprop.ops.quotient import over
+from clearprop.ops.quotient import sending
 from clearprop.ops.shape import repeated
 
 _CASES: tuple[Any, ...] = (
@@ -230,9 +230,6 @@ def var(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> A
 
 
 def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> Any:
-    ratio = over(g, z)
-    if ratio is not None:  # of the variance, which is smooth where the deviation is 0
-        return _var_rule(ratio, z, x, axis, ddof, keepdims) * 0.5
     z = kept(z, x, axis, keepdims)
     scale = (count(x, axis) - ddof) * np.where(z == 0, z.dtype.type(np.inf), z)  # also flat there
     return kept(g, x, axis, keepdims) * (x - x.mean(axis=axis, keepdims=True)) / scale
@@ -244,7 +241,10 @@ def _std_rule(g: Any, z: Any, x: Any, axis: Any, ddof: int, keepdims: bool) -> A
     _std_rule,
     numpy=np.std,
     masked=_masked_spread(0.5, np.std),
-    facts=Facts(kinks=lambda x, axis, ddof, keepdims: x.std(axis=axis, keepdims=True) == 0),
+    facts=Facts(
+        kinks=lambda x, axis, ddof, keepdims: x.std(axis=axis, keepdims=True) == 0,
+        smooth=sending(lambda i, ratio, z, *xs, **how: _var_rule(ratio, z, *xs, **how) * 0.5),
+    ),
     examples=(*_CASES, (((3, 4),), {"axis": 0, "ddof": 1})),
 )
 def std(x: Any, *, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Any:

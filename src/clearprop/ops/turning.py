@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
+from clearprop.errors import GradientError
 from clearprop.facts import Facts
 from clearprop.ops.decomposition import (
     adjoint,
@@ -27,6 +28,7 @@ from clearprop.ops.decomposition import (
     near,
     of_symmetric,
     svd_parts,
+    svd_sent,
     turning_freely,
 )
 from clearprop.registry import ops
@@ -94,17 +96,32 @@ def of_different_values(g: Any, w: Any, *, columns: Any = (), zero: bool = False
 
 
 # --- turning them -------------------------------------------------------------------------------------------
-def _groups(w: Any, zero: int = 0) -> Iterator[_Group]:
-    """Yield the groups of equal values of every matrix; with `zero`, its length, what is 0 is one, too."""
+def _groups(w: Any, zero: int = 0, close: bool = False) -> Iterator[_Group]:
+    """Yield the groups of equal values of every matrix; with `zero`, its length, what is 0 is one, too.
+
+    With `close` values are together, too, that differ by so little that the rule's quotients are rounding.
+    """
     for at in np.ndindex(w.shape[:-1]):
         values = np.real(w[at])
         scale = np.max(np.absolute(values), initial=0)
         ends = np.flatnonzero(~near(values[1:], values[:-1], scale)) + 1
+        if close:
+            ends = _parting(values, ends, np.finfo(w.dtype).eps ** 0.5 * scale)
         null = np.flatnonzero(near(values, 0, scale, zero)) if zero else np.arange(0)
         ends = np.union1d(ends[ends < null[0]], null[:1]) if null.size else ends
         for start, stop in zip([0, *ends], [*ends, values.size], strict=True):
             if stop - start > 1 or (null.size and start == null[0]):
                 yield at, slice(int(start), int(stop))
+
+
+def _parting(values: Any, ends: Any, limit: Any) -> Any:
+    """Return the `ends` of groups behind which a value is farther than `limit` from the group's first."""
+    kept, first = [], 0
+    for end in ends.tolist():
+        if np.absolute(values[end] - values[first]) > limit:
+            kept.append(end)
+            first = end
+    return np.array(kept, int)
 
 
 def pairings(k: int) -> Iterator[list[tuple[int, int]]]:
@@ -226,28 +243,29 @@ def _unsure(z: Any, g: Any, rows: list[slice], values: int) -> Any:
     return np.max(np.absolute(g[..., values, :]), axis=-1) + vectors * inverse_or_zero(largest)
 
 
-def _solved(groups: list[Any], z: Any, rows: list[slice], values: int, later: Any) -> list[Any] | None:
+def _solved(groups: list[Any], z: Any, g: Any, rows: list[slice], values: int, later: Any) -> Any:
     """Return the matrix of each group, or None where there is none: the vectors matter, or there is a kink.
 
-    `rows` are where the vectors lie in the packed `z`, `values` is the row of their values.
+    `rows` are where the vectors lie in the packed `z`, `values` is the row of their values; `g` arrives.
     """
     seen: list[list[Any]] = [[] for _ in groups]
     eps = np.finfo(z.dtype).eps
     loose, fine = eps**0.6, 1024 * eps
-    usual, g = later(z)
-    unsure = _unsure(z, g, rows, values)
+    level = _levelled(groups, z, values)
+    usual, arrived = later(level)
+    unsure = _unsure(level, arrived, rows, values)
     for i in range(max(len(group.turns) for group in groups)):
-        value = z.copy()
+        value = level.copy()
         for group in groups:
             parts = group.turned([z[..., r, :] for r in rows], i)
             for r, part in zip(rows, parts, strict=True):
                 value[group.at][r, group.span] = part
-        reached, g = later(value)
-        size = np.sum(np.absolute(g * value)) + np.absolute(usual)
-        if not np.all(np.isfinite(g)) or np.absolute(reached - usual) > loose * size:
+        reached, arrived = later(value)
+        size = np.sum(np.absolute(arrived * value)) + np.absolute(usual)
+        if not np.all(np.isfinite(arrived)) or np.absolute(reached - usual) > loose * size:
             return None
         for group, found in zip(groups, seen, strict=True):
-            here, asked = value[group.at], g[group.at]
+            here, asked = value[group.at], arrived[group.at]
             parts, gs = ([y[r, group.span] for r in rows] for y in (here, asked))
             limit = loose * max(np.max(np.absolute(asked[r])) for r in rows)
             limit += fine * np.max(np.absolute(asked[values])) * np.max(np.absolute(here[values]))
@@ -259,8 +277,45 @@ def _solved(groups: list[Any], z: Any, rows: list[slice], values: int, later: An
         matrix, off = group.solved(found)
         if np.any(np.absolute(off) > loose * np.max(np.absolute(found)) + fine * unsure[group.at]):
             return None
+        if np.any(level[group.at][values] != z[group.at][values]):  # apart, though by little
+            own = np.real(g[group.at][values, group.span])
+            limit = 64 * eps**0.5 * np.max(np.absolute(found))
+            if np.any(np.absolute(np.real(np.diagonal(matrix)) - own) > limit):
+                return None
+            np.fill_diagonal(matrix, own)
         matrices.append(matrix)
     return matrices
+
+
+def _levelled(groups: list[Any], z: Any, values: int) -> Any:
+    """Return `z` with the mean for the values of groups that differ by more than rounding."""
+    level = z.copy()
+    for group in groups:
+        row = level[group.at][values]
+        here = np.real(row[group.span])
+        scale = np.max(np.absolute(row))
+        if isinstance(group, _Equal) and not np.all(near(here, here[0], scale)):
+            row[group.span] = np.mean(here)
+    return level
+
+
+def _together(make: Any, z: Any, g: Any, rows: list[slice], values: int, later: Any, *tiers: Any) -> Any:
+    """Return groups and the matrix that was found of each; None where the last of the `tiers` has none.
+
+    The first of these have values together, too, that are apart by little: where their vectors show, they
+    are known, and the rule is what there is.
+    """
+    for groups in tiers:
+        turning = [make(group) for group in groups]
+        try:
+            found = _solved(turning, z, g, rows, values, later) if turning else []
+        except (GradientError, np.linalg.LinAlgError) as error:  # of the rest, where it is run again
+            if groups is tiers[-1] and isinstance(error, GradientError):
+                raise
+            found = None
+        if found is not None:
+            return turning, found
+    return None
 
 
 # --- the three ops ------------------------------------------------------------------------------------------
@@ -291,27 +346,29 @@ def _of_eigh(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
     used = _used(_by_columns(_marks((*node.shape[:-2], n + 1, n), slice(1, None))), node, later)
     if not later.plain:
         return _guarded(g, node, later.output[..., 0], used)
-    z, x = node._value, node.values[0]
+    z, x = later.output, later.inputs[0]
     w, v = amounts(z[..., 0]), z[..., 1:]
-    groups = _those(_groups(w), used, w.shape)
-    if not groups:
+    close, groups = (_those(_groups(w, close=near_too), used, w.shape) for near_too in (True, False))
+    if not close:
         return g, None
     rng = np.random.default_rng(0)
-    turning = [_Equal(group, z, rng) for group in groups]
 
     def again(value: Any) -> tuple[Any, Any]:
         reached, arrived = later(_by_columns(value))
         return reached, _by_rows(arrived)
 
-    found = _solved(turning, _by_rows(z), [slice(1, None)], 0, again)
+    tiers = [close, groups] if close != groups else [groups]
+    found = _together(
+        lambda group: _Equal(group, z, rng), _by_rows(z), _by_rows(g), [slice(1, None)], 0, again, *tiers
+    )
     if found is None:
         raise turning_freely(w, "eigh")
     asked, inner = adjoint(v) @ g[..., 1:], amounts(g[..., :1]) * np.eye(n, dtype=z.dtype)
-    for at, span in groups:
-        asked[at][span, span] = 0
-    inner = inner + ops["settled"](asked, w) * gaps(w)
-    for (at, span), matrix in zip(groups, found, strict=True):
-        inner[at][span, span] = matrix
+    for group in found[0]:
+        asked[group.at][group.span, group.span] = 0
+    inner = inner + ops["settled"](asked, w, g[..., 1:]) * gaps(w)
+    for group, matrix in zip(*found, strict=True):
+        inner[group.at][group.span, group.span] = matrix
     return g, of_symmetric(v @ inner @ adjoint(v), x, node.attrs["part"])
 
 
@@ -321,38 +378,39 @@ def _of_svd(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
     used = _used(_marks(node.shape, [*range(m), *range(m + 1, m + 1 + n)]), node, later)
     if not later.plain:
         return _guarded(g, node, later.output[..., m, :], used, zero=True)
-    z = node._value
+    z = later.output
     u, s, v = svd_parts(z, m)
-    groups = _those(_groups(amounts(s), max(m, n)), used, s.shape)
-    if not groups:
+    close, groups = (
+        _those(_groups(amounts(s), max(m, n), near_too), used, s.shape) for near_too in (True, False)
+    )
+    if not close:
         return g, None
-    rng, turning = np.random.default_rng(0), []
-    for at, span in groups:
+    rng = np.random.default_rng(0)
+
+    def turning(group: _Group) -> _Equal | _Null:
+        at, span = group
         null = near(s[at][span.start], 0, s[at][0], max(m, n)).item()
-        turning.append(_Null((at, span), u, v, rng) if null else _Equal((at, span), z, rng))
-    found = _solved(turning, z, [slice(0, m), slice(m + 1, None)], m, later)
+        return _Null(group, u, v, rng) if null else _Equal(group, z, rng)
+
+    tiers = [close, groups] if close != groups else [groups]
+    found = _together(turning, z, g, [slice(0, m), slice(m + 1, None)], m, later, *tiers)
     if found is None:
         raise turning_freely(amounts(s), "svd")
-    quiet = _without(z, g, groups, m)
-    d = ops["svd"].rules[0](quiet, z, node.values[0])  # type: ignore[misc]
-    for group, matrix in zip(turning, found, strict=True):
+    quiet = g.copy()
+    for group in found[0]:
+        quiet[group.at][m, group.span] = 0
+
+    def settle(both: Any, s: Any, size: Any) -> Any:
+        for group in found[0]:
+            both[group.at][group.span, group.span] = 0
+        return ops["settled"](both, s, size)
+
+    d = svd_sent(quiet, z, later.inputs[0], settle)
+    for group, matrix in zip(*found, strict=True):
         left, right = group.bases if isinstance(group, _Null) else (u[group.at], v[group.at])
         cut = slice(None) if isinstance(group, _Null) else group.span
         d[group.at] += left[:, cut] @ matrix @ adjoint(right[:, cut])
     return g, d
-
-
-def _without(z: Any, g: Any, groups: list[_Group], m: int) -> Any:
-    """Return what arrives at the factors, without what is asked of equal values and their common turning."""
-    g = g.copy()
-    for at, span in groups:
-        u, v = z[at][:m, span], z[at][m + 1 :, span]
-        gu, gv = g[at][:m, span], g[at][m + 1 :, span]
-        both = 0.5 * (adjoint(u) @ gu + adjoint(v) @ gv)
-        gu -= u @ both
-        gv -= v @ both
-        g[at][m, span] = 0
-    return g
 
 
 def _of_eig(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
@@ -364,7 +422,7 @@ def _of_eig(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
     used = _used(_by_columns(_marks((*node.shape[:-2], n + 1, n), slice(1, None))), node, later)
     if not later.plain:
         return _guarded(g, node, later.output[..., 0], used)
-    z, rng = node._value, np.random.default_rng(0)
+    z, rng = later.output, np.random.default_rng(0)
     w, value, equal = z[..., 0], z.copy(), np.zeros(z.shape[:-1], bool)
     numbers = np.arange(w.size).reshape(w.shape)
     for at in np.ndindex(w.shape[:-1]):

@@ -1,0 +1,101 @@
+"""Second derivatives at the kink of a length, of functions that have none there."""
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, grad, hessian, kinks
+from clearprop.compiler.step import available_executors
+
+norm = np.linalg.norm
+ONES = np.array([1.0, 2.0, 3.0])
+SMOOTH = {  # name: f, where a length in it is 0
+    "two in an array": (lambda x: np.sum(np.stack([norm(x), 2 * norm(x)]) ** 2), np.zeros(3)),
+    "their product": (lambda x: np.prod(np.stack([norm(x), 2 * norm(x)])), np.zeros(3)),
+    "their running sums": (lambda x: np.sum(np.cumsum(np.stack([norm(x), norm(x)])) ** 2), np.zeros(2)),
+    "joined": (lambda x: np.sum(np.concatenate([abs(x), abs(x)]) ** 2), np.zeros(3)),
+    "trace": (lambda x: np.trace(abs(x) @ abs(x).T), np.array([[0.0, 1.0], [2.0, 0.0]])),
+    "times a vector": (lambda x: (norm(x) * ONES) @ (norm(x) * ONES), np.zeros(3)),
+    "a form": (lambda x: abs(x) @ np.diag([2.0, 3.0]) @ abs(x), np.zeros(2)),
+    "outer": (lambda x: np.sum(np.outer(abs(x), abs(x)) * np.eye(2)), np.zeros(2)),
+    "repeated": (lambda x: np.sum(np.repeat(norm(x), 3) ** 2), np.zeros(2)),
+    "taken": (lambda x: np.sum(np.take(abs(x), [0, 1, 0]) ** 2), np.zeros(2)),
+    "under a mask": (lambda x: np.sum(abs(x)[np.array([True, False, True])] ** 2), np.zeros(3)),
+    "turned": (lambda x: np.sum(abs(x).T ** 2) + np.sum(np.roll(abs(x), 1) ** 2), np.zeros((2, 3))),
+    "cos": (lambda x: np.cos(norm(x)), np.zeros(3)),
+    "log cosh": (lambda x: np.sum(np.log(np.cosh(abs(x)))), np.array([0.0, 0.3])),
+    "sinc": (lambda x: np.sinc(norm(x)), np.zeros(2)),
+    "x sin x": (lambda x: norm(x) * np.sin(norm(x)), np.zeros(3)),
+    "polynomial": (lambda x: np.polyval([3.0, 0.0, 1.0], norm(x)), np.zeros(2)),
+    "the largest of one": (lambda x: np.max(abs(x)) ** 2, np.zeros(1)),
+    "cos of a deviation": (lambda x: np.cos(np.std(x)), np.ones(3)),
+    "cos of hypot": (lambda x: np.cos(np.hypot(x[0], x[1])), np.zeros(2)),
+    "cos of a complex size": (lambda x: np.cos(abs(x[0] + 1j * x[1])), np.zeros(2)),
+    "square of a complex size": (lambda x: abs(x[0] + 1j * x[1]) ** 2, np.zeros(2)),
+    "root of a sum": (lambda x: np.sqrt(np.sum(x * x)) ** 2, np.zeros(3)),
+    "product of roots": (lambda x: np.sqrt(np.sum(x * x)) * np.sqrt(np.sum(x * x)), np.zeros(3)),
+    "powers of a half": (lambda x: np.sum(x**2) ** 0.5 * np.sum(x**2) ** 0.5, np.zeros(2)),
+    "root mean square": (lambda x: np.sqrt(np.mean(x**2)) ** 2, np.zeros(3)),
+    "root of a variance": (lambda x: np.sqrt(np.var(x)) ** 2, np.ones(3)),
+    "singular values": (lambda x: np.sum(np.linalg.svdvals(x) ** 2), np.diag([1.0, 0.0])),
+    "equal singular values": (lambda x: np.sum(x) * norm(np.linalg.svdvals(x)) ** 2, np.eye(3)[:2]),
+    "equal eigenvalues": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T) ** 2), np.eye(2)),
+    "eigenvalues of 0": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T, "U") ** 2) / 2, np.zeros((2, 2))),
+}
+
+
+def mixed_difference(f, x, u, v, t=1e-3):
+    return sum(i * j * f(x + t * (i * u + j * v)) for i in (-1, 1) for j in (-1, 1)) / (4 * t * t)
+
+
+@pytest.mark.parametrize("executor", [None, *(e for e in ("numpy", "llvm") if e in available_executors())])
+@pytest.mark.parametrize("name", SMOOTH)
+def test_smooth_functions_of_a_length_have_their_second_derivatives(name, executor):
+    f, x = SMOOTH[name]
+    u, v = np.random.default_rng(0).normal(size=(2, *x.shape))
+    directed = grad(lambda y: np.sum(grad(f)(y) * u))
+    run = directed if executor is None else clearprop.compile(directed, executor=executor)
+
+    wanted = mixed_difference(f, x, u, v)
+    assert abs(wanted) > 1e-2  # 0 would be nothing to find
+    for _ in range(2):
+        np.testing.assert_allclose(np.sum(run(x) * v), wanted, rtol=1e-3)
+    moved = x + np.random.default_rng(1).normal(size=x.shape)
+    np.testing.assert_allclose(np.sum(run(moved) * v), mixed_difference(f, moved, u, v), rtol=1e-3, atol=1e-5)
+
+
+KINKED = {
+    "the length": (lambda x: norm(x), np.zeros(2)),
+    "a power below 2": (lambda x: norm(x) ** 1.5, np.zeros(2)),
+    "times an entry": (lambda x: norm(x) * x[0], np.zeros(2)),
+    "with another entry": (lambda x: abs(x[0]) * abs(x[1]), np.zeros(2)),
+    "a masked root": (lambda x: np.sum(np.where(x > 0, np.sqrt(abs(x)), 0.0)), np.array([0.0, 0.0])),
+}
+
+
+@pytest.mark.parametrize("name", KINKED)
+def test_what_has_a_kink_is_flat_there_and_listed(name):
+    f, x = KINKED[name]
+    for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
+        np.testing.assert_array_equal(run(x), np.zeros((2, 2)))
+    assert kinks(f, x)
+
+
+def test_what_else_has_a_say_is_differentiated_further():
+    third = grad(grad(grad(lambda x, y: y**2 * np.cos(abs(x)))), argnums=1)
+
+    assert float(third(0.0, 3.0)) == -6.0
+    assert float(clearprop.compile(third)(np.float64(0), np.float64(3))) == -6.0
+
+
+def test_for_many_examples_at_once():
+    both = clearprop.vmap(grad(grad(lambda x: np.cos(abs(x)))))(np.array([0.0, 1.0]))
+
+    np.testing.assert_allclose(both, [-1.0, -np.cos(1.0)], rtol=1e-15)
+
+
+def test_the_value_of_a_gradient_is_as_before():
+    x = Tensor([0.0, 0.0])
+    g = grad(lambda x: np.cos(norm(x)))(x)
+
+    assert g.value.tolist() == [0.0, 0.0]
