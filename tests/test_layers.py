@@ -140,8 +140,8 @@ def test_every_file_says_what_it_is():
 
 
 # --- readers ask an op for its facts ------------------------------------------------------------------------
-# Where an op is entered under its name, and the chapters that hold the ops themselves.
-ENTERED = {("op",), ("define",), ("registry",)}
+# Where an op is entered under its name.
+ENTERED = {("define",)}
 
 
 def asked_by_name(tree: ast.AST):
@@ -341,14 +341,41 @@ def test_of_the_six_files_of_the_core_only_op_and_tensor_know_each_other(name):
 def classes_by_name():
     """Where each name of a class is defined, private ones apart: those are their files' own.
 
-    A folder of another library's names is that library's: what it calls Tensor is its Tensor.
+    In a folder of another library's names what users see is that library's: what it calls Tensor is its
+    Tensor. What they do not see there is ours, with a meaning of its own.
     """
     found: dict[str, list[str]] = defaultdict(list)
-    for path in (path for module, path in MODULES.items() if module[0] not in ("torch",)):
+    shown = shown_under_torch()
+    for module, path in MODULES.items():
+        theirs = shown if module[0] == "torch" else frozenset()
         for node in ast.walk(parsed(path)):
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name not in theirs:
                 found[node.name].append(str(path.relative_to(ROOT)))
     return found
+
+
+def shown_under_torch() -> set[str]:
+    """The names that packages under `clearprop.torch` take in, and those of modules that are PyTorch's."""
+    trees = {module: parsed(path) for module, path in MODULES.items() if module[0] == "torch"}
+    faces = {module[:-1]: list(ast.walk(tree)) for module, tree in trees.items() if module[-1] == "__init__"}
+    taken = {
+        (face, a.name)
+        for face, nodes in faces.items()
+        for node in nodes
+        if isinstance(node, ast.ImportFrom)
+        for a in node.names
+    }
+    taken |= {  # modules that are imported once they are asked for
+        (face, node.value)
+        for face, nodes in faces.items()
+        for node in nodes
+        if isinstance(node, ast.Constant) and (*face, node.value) in trees
+    }
+    shown = {name for _, name in taken}
+    for module, tree in trees.items():
+        if module[-1] == "__init__" or (module[:-1], module[-1]) in taken:
+            shown |= {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+    return shown
 
 
 def test_a_name_of_a_class_has_one_meaning_in_the_whole_package():

@@ -84,7 +84,7 @@ def test_every_setting_of_the_space_is_one_that_train_takes():
         for name, values in space.items():
             for value in values:
                 told = parser.parse_args(["iris", *more, *shlex.split(said({name: value}))])
-                assert checked(told)
+                assert checked(told, False)
     assert sizes_of("64,32") == [64, 32]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from clearprop.cli.predict import is_of_pictures, own_network
+from clearprop.cli.predict import is_of_pictures, own_network, own_option
 from clearprop.cli.spelling import reading_options, spelling
 from clearprop.errors import InputError, lesson
 
@@ -24,12 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--row", type=int, default=1, metavar="N", help="which row or picture, counted from 1 (default: 1)")
     add("--label", metavar="CLASS", help="the class to explain (default: the one that is predicted)")
-    add(
-        "--model",
-        dest="own",
-        metavar="FILE.py:build",
-        help="the network of your own that it was trained with",
-    )
+    own_option(parser)
     add("--json", action="store_true", help="print one JSON object")
     spelling(parser)
 

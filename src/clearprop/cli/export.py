@@ -13,6 +13,7 @@ import numpy as np
 from clearprop.cli.bounds import within
 from clearprop.cli.helping import Paragraphs
 from clearprop.cli.outputs import apart, force
+from clearprop.cli.predict import own_network, own_option
 from clearprop.errors import InputError, lesson
 
 Shape = tuple[int, ...]
@@ -40,12 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("model", metavar="MODEL", help="a model file that `clearprop train` wrote")
     for name, (_, _, told) in FORMATS.items():
         add(f"--{name}", metavar="FILE", help=told)
-    add(
-        "--model",
-        dest="own",
-        metavar="FILE.py:build",
-        help="the network of your own that it was trained with",
-    )
+    own_option(parser)
     add("--inside", action="store_true", help="with --py: the weights inside of the file, as text")
     add("--rows", type=int, default=1, metavar="N", help="with --object: how many rows a call takes (1)")
     add("--name", metavar="NAME", help="with --object: what C calls the function (as the file is called)")
@@ -61,7 +57,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write what is asked for; return 0."""
     from clearprop.cli.networks import own_file
-    from clearprop.cli.predict import own_network
     from clearprop.interop.model_file import load_model
     from clearprop.train import picture_model, table_model
 

@@ -37,18 +37,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("data", metavar="DATA", help=f"a file, or one of {', '.join(DATA_SETS)}")
     add("--target", metavar="COLUMN", help="the column to predict (needed for a file)")
-    add("--hidden", default="8,8", metavar="SIZES", help="sizes of the hidden layers, or none (default: 8,8)")
-    add("--activation", metavar="NAME", choices=ACTIVATIONS, default="tanh", help=named(ACTIVATIONS, "tanh"))
-    add("--optimizer", metavar="NAME", choices=OPTIMIZERS, default="adam", help=named(OPTIMIZERS, "adam"))
+    add(
+        "--hidden",
+        default="8,8",
+        metavar="SIZES",
+        help="sizes of the hidden layers, or none (default: 8,8)",
+    )
+    add(
+        "--activation",
+        metavar="NAME",
+        choices=ACTIVATIONS,
+        default="tanh",
+        help=named(ACTIVATIONS, "tanh"),
+    )
+    add(
+        "--optimizer",
+        metavar="NAME",
+        choices=OPTIMIZERS,
+        default="adam",
+        help=named(OPTIMIZERS, "adam"),
+    )
     add("--lr", type=float, metavar="RATE", help="the learning rate (default: 0.01 for adam)")
     add("--batch-size", type=int, default=20, metavar="N", help="rows for each step (default: 20)")
-    add(
-        "--test-split",
-        type=float,
-        default=0.2,
-        metavar="SHARE",
-        help="share of the rows to test on (default: 0.2)",
-    )
+    train.test_split(parser)
     add("--seed", type=int, default=0, metavar="N", help="the same seed gives the same page (default: 0)")
     spoken_language(parser)
     add("--html", metavar="FILE", default="play.html", help="the page (default: play.html)")
@@ -105,7 +116,7 @@ def _job(args: argparse.Namespace) -> Job:
             value = RATES.get(args.optimizer)
         given += [] if value is None else [f"--{name}={value}"]
     told = parser.parse_args(given)
-    return Job(told, train.checked(told))
+    return Job(told, train.checked(told, False))
 
 
 def _columns(job: Job, args: argparse.Namespace) -> Columns:

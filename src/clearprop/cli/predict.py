@@ -28,16 +28,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="rows with the columns that were learned from, or pictures and folders; - is standard input",
     )
-    add(
-        "--model",
-        dest="own",
-        metavar="FILE.py:build",
-        help="the network of your own that it was trained with",
-    )
+    own_option(parser)
     add("--output", metavar="FILE", help="where the predictions go (default: standard output)")
     force(parser)
     add("--append", action="store_true", help="write the table's own columns too, before the predictions")
     spelling(parser)
+
+
+def own_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--model` as those commands have it that read a model which was trained."""
+    what = "the network of your own that it was trained with"
+    parser.add_argument("--model", dest="own", metavar="FILE.py:build", help=what)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from clearprop.train import History
 
 
+def test_split(parser: argparse.ArgumentParser) -> None:
+    """Add `--test-split`."""
+    what = "share of the rows to test on (default: 0.2)"
+    parser.add_argument("--test-split", type=float, default=0.2, metavar="SHARE", help=what)
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
     from clearprop.cli.networks import HELP
@@ -75,13 +81,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of the rows to stop by (default: 0.1)",
     )
-    add(
-        "--test-split",
-        type=float,
-        default=0.2,
-        metavar="SHARE",
-        help="share of the rows to test on (default: 0.2)",
-    )
+    test_split(parser)
     whole = "rows with one value of it stay together, held out or not; the network does not read it"
     add("--group", metavar="COLUMN", help=whole)
     add("--time", metavar="COLUMN", help="learn from the earliest rows and test on the latest")
@@ -164,23 +164,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, write the files and return 0, or 130 where Ctrl-C ended the training early."""
-    hidden = checked(args)
+    pictorial = is_pictorial(args)  # asked once: what lies there may be another thing a moment later
+    hidden = checked(args, pictorial)
     if args.processes is not None or launched() > 1:
-        return several(args, lambda: _run(args, hidden))
-    return _run(args, hidden)
+        return several(args, lambda: _run(args, hidden, pictorial))
+    return _run(args, hidden, pictorial)
 
 
-def _run(args: argparse.Namespace, hidden: list[int]) -> int:
+def _run(args: argparse.Namespace, hidden: list[int], pictorial: bool) -> int:
     """Train, as one process or as the first of several."""
     from clearprop.cli.picture_report import PictureReport
     from clearprop.cli.train_report import TrainingReport
 
-    output = _outputs(args)
-    kind = PictureReport if is_pictorial(args) else TrainingReport
+    output = _outputs(args, pictorial)
+    kind = PictureReport if pictorial else TrainingReport
     others = args.world is not None and not args.world.first  # what the first one says is said
     report = kind(quiet=args.quiet, json=args.json or others)
     asked = copy.copy(args)
-    job = _job(args, hidden)
+    job = _job(args, hidden, pictorial)
     job.tell(report)
     with job.laid_out(report):
         return _learned(job, asked, hidden, report, output)
@@ -238,9 +239,9 @@ def _look_back(job: Any, report: Any) -> None:
     job.examine(report)
 
 
-def _job(args: argparse.Namespace, hidden: list[int]) -> Any:
+def _job(args: argparse.Namespace, hidden: list[int], pictorial: bool) -> Any:
     """Return the pictures or the table, and the network."""
-    if not is_pictorial(args):
+    if not pictorial:
         if not args.stream and not too_large(args.data) and not is_many(args.data):
             return Job(args, hidden)
         from clearprop.cli.streamed_job import StreamedJob
@@ -277,7 +278,7 @@ def _files() -> dict[str, Any]:
     }
 
 
-def _outputs(args: argparse.Namespace) -> Path:
+def _outputs(args: argparse.Namespace, pictorial: bool) -> Path:
     """Return the folder to write into; raises InputError where a file there would replace what is read."""
     from clearprop.cli.networks import own_file
     from clearprop.data.pictures import has_classes
@@ -298,7 +299,7 @@ def _outputs(args: argparse.Namespace) -> Path:
     if many:
         del read["the data"]
         read |= {f"the data, {file}": file for file in files_of(args.data)}
-    if given is not None and is_pictorial(args):
+    if given is not None and pictorial:
         read |= read_below(given, outputs)
         if has_classes(given):
             outside(given, {"--output": output, "--checkpoint": args.checkpoint})
@@ -331,8 +332,11 @@ _BOUNDS = {
 }
 
 
-def checked(args: argparse.Namespace) -> list[int]:
-    """Return the sizes of the hidden layers; raises InputError for settings that make no sense."""
+def checked(args: argparse.Namespace, pictorial: bool) -> list[int]:
+    """Return the sizes of the hidden layers; raises InputError for settings that make no sense.
+
+    Where `--model` gets a table's columns as numbers or a few (`mlp`), `args.plain` is set.
+    """
     within(args, _BOUNDS)
     if args.validation_split + args.test_split > 0.9:
         left = 1 - args.validation_split - args.test_split
@@ -343,7 +347,8 @@ def checked(args: argparse.Namespace) -> list[int]:
     if args.resume and not args.checkpoint:
         raise InputError(lesson("--resume", "wants to know the file to go on from", hint="--checkpoint FILE"))
     _check_division(args)
-    _check_model(args)
+    if not pictorial:
+        _check_tables_model(args)
     for name in ("members", "pieces") if args.plain else ():
         if getattr(args, name) is not None:
             raise InputError(lesson(f"--{name}", "is not of a plain network", hint="it without --plain"))
@@ -360,10 +365,8 @@ def checked(args: argparse.Namespace) -> list[int]:
     return [int(size) for size in sizes]
 
 
-def _check_model(args: argparse.Namespace) -> None:
+def _check_tables_model(args: argparse.Namespace) -> None:
     """Raise InputError for options of pictures with a table, and for sizes of another network than `mlp`."""
-    if is_pictorial(args):
-        return
     for name in ("size", "color", "augment", "skip_broken"):
         if getattr(args, name):
             option, got = "--" + name.replace("_", "-"), f"{args.data} is a table"

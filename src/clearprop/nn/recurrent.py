@@ -73,7 +73,7 @@ def _function(called: str, nonlinearity: str) -> str:
 
 
 # --- cells --------------------------------------------------------------------------------------------------
-class Cell(Recurrent):
+class RecurrentCell(Recurrent):
     """What the cells share: one step of one layer."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, dtype: Any = np.float32) -> None:
@@ -95,7 +95,7 @@ class Cell(Recurrent):
         return new if self.states > 1 else new[0]
 
 
-class RNNCell(Cell):
+class RNNCell(RecurrentCell):
     """h' = tanh(x W^T + b + h U^T + d), or with relu; see `functional.recurrent.rnn_step`.
 
     >>> RNNCell(3, 4)(np.zeros((2, 3), np.float32)).shape
@@ -118,7 +118,7 @@ class RNNCell(Cell):
         return rnn_step(x, state, w, u, b, d, NONLINEARITIES[self.nonlinearity])
 
 
-class LSTMCell(Cell):
+class LSTMCell(RecurrentCell):
     """One step of a long short-term memory: (h', c') for (h, c); see `functional.recurrent.lstm_step`."""
 
     gates: int = 4
@@ -128,7 +128,7 @@ class LSTMCell(Cell):
         return lstm_step(x, state, *self._held(suffix))
 
 
-class GRUCell(Cell):
+class GRUCell(RecurrentCell):
     """One step of a gated recurrent unit; see `functional.recurrent.gru_step`."""
 
     gates = 3

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.ir import Program, State
+from clearprop.compiler.program.naming import free_name
 from clearprop.errors import lesson
 from clearprop.files import whole_files
 from clearprop.shipping.recording import about_of, arrays_of, name_of, recorded
@@ -328,10 +329,7 @@ def _held(program: Program, names: dict[int, str], function: str) -> dict[Any, t
         if state.key not in found:
             told = names.get(id(state.tensor), "") + ".grad" * (state.slot == "grad")
             wanted = _word(f"{function}_{told if id(state.tensor) in names else state.name}")
-            word, n = wanted, 1
-            while word in taken:
-                n += 1
-                word = f"{wanted}_{n}"
+            word = free_name(wanted, taken)
             taken.add(word)
             found[state.key] = word, contents(state, v.shape, v.dtype)
     return found

@@ -15,7 +15,7 @@ from clearprop.torch.pointwise import alike, real
 from clearprop.torch.tensors import Node, Tensor, cast, constant, kept, kept_apart, lift, lower, op, xp
 
 
-class Pair(namedtuple("Pair", ("values", "indices"))):
+class Placed(namedtuple("Placed", ("values", "indices"))):
     """Entries and where they were, which print under the name of the function that found them."""
 
     __slots__ = ()
@@ -31,14 +31,14 @@ def returned(name: str, f: Any) -> Any:
     @functools.wraps(f)
     def named(*args: Any, **kwargs: Any) -> Any:
         found = f(*args, **kwargs)
-        kind = type(name, (type(found),), {"__slots__": (), "__repr__": Pair.__repr__})
+        kind = type(name, (type(found),), {"__slots__": (), "__repr__": Placed.__repr__})
         return kind(*found)
 
     return named
 
 
 PAIRS: dict[str, Any] = {
-    name: type(name, (Pair,), {"__slots__": ()})
+    name: type(name, (Placed,), {"__slots__": ()})
     for name in ("max", "min", "cummax", "cummin", "sort", "topk", "kthvalue", "median", "mode")
 }
 

@@ -101,3 +101,14 @@ def test_a_rule_with_many_choices_is_short_enough_to_be_read():
     longest = {"binom": 1200, "beta": 800, "poch": 400}
 
     assert [op for op, most in longest.items() if len(str(derivative(op))) > most] == []
+
+
+def test_latex_names_the_parts_of_a_long_rule_as_the_text_does():
+    told = derivative("logsumexp")
+
+    assert str(told).partition(" with ")[2].startswith("s = isfinite(max(x)), t = ")
+    assert (
+        r" \quad \text{with } s = \operatorname{isfinite}\left(\max\left(x\right)\right), \; t = "
+        in told.to_latex()
+    )
+    assert other(a).latex == r"\neg \left(x < 0\right)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from clearprop.compiler.capture.culprits import Picture
 from clearprop.compiler.capture.guard import Guard, Lookout
@@ -12,8 +12,15 @@ from clearprop.compiler.capture.tables import LargeTables
 from clearprop.modes import current, special
 from clearprop.tensor import Tensor
 
-if TYPE_CHECKING:
-    from clearprop.compiler.step import CompiledStep
+
+class Called(Protocol):
+    """What is known here of a compiled step: how it is called, in two ways."""
+
+    def checked(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step, with all that it depends on checked in Python."""
+
+    def ordinary(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the step: as quickly where only other threads are in blocks."""
 
 
 class Variant:
@@ -52,7 +59,7 @@ class Variant:
         self.until: int = 1  # how many ordinary calls until the next try to make one
         self.tries: int = 0
 
-    def ran(self, step: CompiledStep[Any, Any]) -> None:
+    def ran(self, step: Called) -> None:
         """After an ordinary call: make the quick call, or make it anew where its conditions have moved."""
         self.until -= 1
         make = getattr(self.recording.executable, "quick", None)

@@ -46,7 +46,7 @@ class Derivative(Readable):
             return f"no gradient for {x}"
         if isinstance(rule, str):
             return f"d{x}: {rule}"
-        whole, parts = shared(rule) if len(rule.text) > LONG else (rule, [])
+        whole, parts = _parted(rule)
         told = f"dz/d{x} = {_right(whole)}" if self.local else f"d{x} = {_right(whole)}"
         return told + (" with " if parts else "") + ", ".join(f"{part} = {t.text}" for part, t in parts)
 
@@ -60,8 +60,10 @@ class Derivative(Readable):
         for x, rule in zip(self.names, self.rules, strict=True):
             left = rf"\frac{{\partial z}}{{\partial {name(x).latex}}}" if self.local else barred(x)
             if isinstance(rule, Term):
-                right = rf"\left[{rule.latex}\right]" if _right(rule)[0] == "[" else rule.latex
-                parts.append(f"{left} = {right}")
+                whole, named = _parted(rule)
+                right = rf"\left[{whole.latex}\right]" if _right(whole)[0] == "[" else whole.latex
+                given = ", \\; ".join(f"{part} = {term.latex}" for part, term in named)
+                parts.append(f"{left} = {right}" + rf" \quad \text{{with }} {given}" * bool(named))
             else:
                 parts.append(rf"{left} = 0" if rule is None else rf"{left}: \text{{{tex(rule)}}}")
         return r", \quad ".join(parts)
@@ -129,6 +131,11 @@ def _read(rule: Callable[..., Any], *args: Any, **attrs: Any) -> Term | str | No
     except Exception as error:  # a user's rule may do anything
         return f"the rule cannot be read: {type(error).__name__}: {first_line(error)}"
     return None if result is None else as_term(result)
+
+
+def _parted(rule: Term) -> tuple[Term, list[tuple[str, Term]]]:
+    """Return a rule with names for what a long one says more than once, and what the names stand for."""
+    return shared(rule) if len(rule.text) > LONG else (rule, [])
 
 
 def _right(rule: Term) -> str:

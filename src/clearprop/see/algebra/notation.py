@@ -273,7 +273,7 @@ def _latex(term: Term) -> str:
         condition, yes, no = map(_latex, args)
         return rf"\begin{{cases}} {yes} & {condition} \\ {no} & \text{{else}} \end{{cases}}"
     if head == "logical_not":
-        return r"\neg " + _wrapped(args[0], COMPARE + 1, _latex, _BARS)
+        return rf"\neg {_BARS[0]}{_latex(args[0])}{_BARS[1]}"
     if head in ("sqrt", "exp", "absolute", "floor", "ceil"):
         return _TEX_SHAPES[head].format(_latex(args[0]))
     if head == "getitem":

@@ -27,6 +27,7 @@ from clearprop.compiler.plan.memory import Plan, all_of, side_by_side
 from clearprop.compiler.program.core import ufunc_of
 from clearprop.compiler.program.ir import Value
 from clearprop.compiler.program.layout import layout
+from clearprop.compiler.program.naming import free_name
 
 _OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "less": "<",
@@ -68,10 +69,7 @@ class Statements:
 
     def free(self, wanted: str) -> str:
         """Take a name that nothing has yet."""
-        name, n = wanted, 1
-        while name in self.taken:
-            n += 1
-            name = f"{wanted}_{n}"
+        name = free_name(wanted, self.taken)
         self.taken.add(name)
         return name
 

@@ -23,6 +23,7 @@ import numpy as np
 
 from clearprop.compiler.engines.plain.sources import definition, rewritten, sought
 from clearprop.compiler.program.builder import Unlowered
+from clearprop.compiler.program.naming import free_name
 from clearprop.op import Op
 from clearprop.ufunc import Ufunc
 
@@ -72,10 +73,7 @@ class Carried:
         >>> carried.name("erf"), carried.name("erf")
         ('erf', 'erf_2')
         """
-        name, n = wanted, 1
-        while name in self.taken:
-            n += 1
-            name = f"{wanted}_{n}"
+        name = free_name(wanted, self.taken)
         self.taken.add(name)
         return name
 

@@ -13,6 +13,7 @@ from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.contents import contents
 from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Program, State, Value, turns_of
+from clearprop.compiler.program.naming import free_name
 from clearprop.compiler.program.turn import turn
 from clearprop.loops.scan import parts
 from clearprop.ops.index import ARRAY
@@ -69,10 +70,7 @@ class PlainFunction:
     # --- names ----------------------------------------------------------------------------------------------
     def _free(self, wanted: str) -> str:
         wanted = re.sub(r"\W+", "_", wanted).strip("_") or "v"
-        name, n = wanted, 1
-        while name in self.taken or name in self.carried.taken:
-            n += 1
-            name = f"{wanted}_{n}"
+        name = free_name(wanted, self.taken, self.carried.taken)
         self.taken.add(name)
         self.carried.taken.add(name)  # what is brought along later is not hidden by it
         return name
