@@ -56,7 +56,20 @@ def _of_f(i: int) -> Callable[..., Any]:
 
 
 def _of_g(i: int) -> Callable[..., Any]:
-    return lambda z, *xs: _of("elliprf", *xs) / 4 - times(xs[i], _of("elliprd", *_last(xs, i))) / 12
+    """By the largest argument: what all send, each times itself, adds up to R_G / 2, and nothing cancels."""
+
+    def other(j: int, *xs: Any) -> Any:
+        return _of("elliprf", *xs) / 4 - times(xs[j], _of("elliprd", *_last(xs, j))) / 12
+
+    def slope(z: Any, *xs: Any) -> Any:
+        x, (p, q) = xs[i], (k for k in range(3) if k != i)
+        largest = (x >= xs[p]) & (x >= xs[q]) & (x > 0)
+        rest = times(xs[p], other(p, *xs)) + times(xs[q], other(q, *xs))
+        whole = (0.5 * z - rest) / np.where(largest, x, 1.0)
+        whole = np.where(x == np.inf, 0.0, whole)
+        return np.where(largest, whole, other(i, *xs))
+
+    return slope
 
 
 def _last(xs: Any, i: int) -> tuple[Any, ...]:
@@ -150,9 +163,20 @@ def _mean_slope(z: Any, a: Any, b: Any) -> Any:
     """agm(a, b) is pi / (2 R_F(0, a^2, b^2)) for positive numbers; it is odd, so its slope is even."""
     gone = (a == 0) | (b == 0)  # agm(a, b) is pi a / (2 log(4 a / b)) for small b
     edge = np.where(a == 0, np.where(b == 0, math.nan, math.inf), 0.0)
+    edge = np.where(a == np.inf, np.where(b == np.inf, math.nan, 0.0), np.where(b == np.inf, math.inf, edge))
+    gone = gone | (np.absolute(a) == np.inf) | (np.absolute(b) == np.inf)
     a, b = np.where(gone, 1.0, a), np.where(gone, 1.0, b)
-    inside = z * z * np.absolute(a) * _of("elliprd", np.zeros_like(a), b * b, a * a) * (2 / (3 * math.pi))
-    return np.where(gone, edge, inside)
+    a, b = np.absolute(a), np.absolute(b)
+    z = np.where(gone, 1.0, np.absolute(z))
+    small, smaller = a < 1e-8 * b, b < 1e-8 * a
+    apart = small | smaller
+    length = math.log(4) + np.where(small, np.log(b) - np.log(a), np.log(a) - np.log(b))
+    length = np.where(apart, length, 1.0)
+    far = np.where(small, z / a / length, z / a * (1 - 1 / length))
+    ratio = np.where(apart, 1.0, b / a)
+    part = _of("elliprd", np.zeros_like(ratio), ratio * ratio, np.ones_like(ratio))
+    near = (z / a) ** 2 * part * (2 / (3 * math.pi))
+    return np.where(gone, edge, np.where(apart, far, near))
 
 
 # fmt: off

@@ -26,22 +26,23 @@ import numpy as np
 from clearprop.batch import by_entries
 from clearprop.define import define
 from clearprop.facts import Facts
+from clearprop.ops.densities import (
+    log_beta_of,
+    log_beta_slope,
+    log_gamma,
+    log_gamma_slope,
+    log_student_slope,
+    more,
+    parts_of,
+)
 from clearprop.ops.special import times
 from clearprop.registry import ops
 
 _NOTHING_LEFT = 45.0  # exp(-45) is below what float64 keeps of 1
 _FAR = 1e100
+_MANY = 100.0  # shapes from which on first-order parts are taken out by hand
+_ENDLESS = 1e150  # so many degrees change nothing that a float could hold
 _BLOCK = 2048  # entries at a time: their points take 1.5 MB
-_BERNOULLI = (
-    -1 / 12,
-    1 / 120,
-    -1 / 252,
-    1 / 240,
-    -1 / 132,
-    691 / 32760,
-    -1 / 12,
-)  # digamma's series at infinity
-_FAR_ENOUGH = 12  # where that series has all digits
 
 
 def _special() -> Any:
@@ -49,6 +50,12 @@ def _special() -> Any:
 
 
 def _of(name: str, *xs: Any, **attrs: Any) -> Any:
+    return ops[name](*xs, **attrs)
+
+
+def _tail(name: str, *xs: Any, **attrs: Any) -> Any:
+    """Return the logarithm of a share, whose chapter is read when it is asked for."""
+    importlib.import_module("clearprop.ops.tails")
     return ops[name](*xs, **attrs)
 
 
@@ -91,13 +98,26 @@ def _points() -> tuple[Any, Any]:
     return (places + 1)[:, None] / 2, weights[:, None] / 2
 
 
-def _mean(fall: Callable[[Any], Any], curve: Callable[[Any], Any], edges: list[Any]) -> Any:
-    """Return the mean of `curve(s)` with weights exp(-fall(s)), s from edges[0] to edges[-1]."""
+def _weights(fall: Callable[[Any], Any], edges: list[Any]) -> tuple[Any, Any]:
+    """Return the points s from edges[0] to edges[-1], and their weights times exp(-fall(s))."""
     places, weights = _points()
     pieces = list(itertools.pairwise(edges))
     s = np.concatenate([low + (high - low) * places for low, high in pieces])
-    w = np.concatenate([(high - low) * weights for low, high in pieces]) * np.exp(-fall(s))
+    return s, np.concatenate([(high - low) * weights for low, high in pieces]) * np.exp(-fall(s))
+
+
+def _mean(points: tuple[Any, Any], curve: Callable[[Any], Any]) -> Any:
+    """Return the mean of `curve(s)` with these weights."""
+    s, w = points
     return np.sum(w * curve(s), axis=0) / np.sum(w, axis=0)
+
+
+def _size(up: Any, below: Any, above: Any, over: str) -> Any:
+    """Return the factor of a mean: for the change of the share below, or of one side over that side."""
+    if over:
+        small, large = np.where(up, above, below), np.where(up, below, above)
+        return np.where(up == (over == "above"), 1.0, -small / large)
+    return np.where(up, -above, below)
 
 
 def _reach(fall: Callable[[Any], Any], slope: Callable[[Any], Any], far: Any) -> Any:
@@ -136,71 +156,71 @@ def _inside(of: Callable[..., Any], xs: tuple[Any, ...], inside: Any, outside: A
 
 
 # --- gamma --------------------------------------------------------------------------------------------------
-def _gamma_share(a: Any, x: Any, order: int) -> Any:
-    start, side = np.log(x), np.where(np.log(x) < _special().digamma(a), -1.0, 1.0)
-    up = side > 0
+def _expm1_less(t: Any) -> Any:
+    """exp(t) - 1 - t, by its series near 0."""
+    z: Any = 0.0
+    for k in reversed(range(2, 16)):
+        z = (z + 1 / math.factorial(k)) * np.where(np.abs(t) < 0.3, t, 0.0)
+    return np.where(np.abs(t) < 0.3, z * t, np.expm1(t) - t)
+
+
+def _gamma_points(a: Any, x: Any) -> tuple[Any, Any, tuple[Any, Any]]:
+    """Return whether x is above the middle, which way log(t) moves, and the points beyond x."""
+    start, up = np.log(x), np.log(x) >= _special().digamma(a)
+    side = np.where(up, 1.0, -1.0)
+    large = np.any(a > _MANY)
 
     def fall(s: Any) -> Any:
+        if large:
+            return x * _expm1_less(side * s) + side * (x - a) * s
         return x * np.expm1(side * s) - side * a * s
 
+    above = np.where(x < 10, np.log1p(200 / x), np.sqrt(120 / x))
+    below = np.where(a > _MANY, np.sqrt(120 / a), (45 + x) / a)
+    end = _reach(fall, lambda s: side * (x * np.expm1(side * s) + (x - a)), np.where(up, above, below))
+    return up, side, _weights(fall, _edges(np.where(up, -start - 6, 0.0), end))
+
+
+def _gamma_share(a: Any, x: Any, order: int, over: str = "") -> Any:
+    up, side, points = _gamma_points(a, x)
+    psi, rest = _special().digamma(a + 1), [-_special().polygamma(j, a + 1) for j in range(1, order)]
+    place = np.where(a > _MANY, log_gamma_slope(1, a, x) - 1 / a, np.log(x) - psi)
+
     def curve(s: Any) -> Any:  # 1 / gamma(a) is a / gamma(a + 1): no poles, and the a by Leibniz' rule
-        slopes = [start + side * s - psi, *rest]
+        slopes = [place + side * s, *rest]
         return bell(slopes) + order / a * bell(slopes[:-1])
 
-    psi, rest = _special().digamma(a + 1), [-_special().polygamma(j, a + 1) for j in range(1, order)]
-    above = np.where(x < 10, np.log1p(200 / x), np.sqrt(120 / x))
-    end = _reach(fall, lambda s: side * (x * np.exp(side * s) - a), np.where(up, above, (45 + x) / a))
-    share = np.where(up, -_special().gammaincc(a, x), _special().gammainc(a, x))
-    return share * _mean(fall, curve, _edges(np.where(up, -start - 6, 0.0), end))
+    return _size(up, _special().gammainc(a, x), _special().gammaincc(a, x), over) * _mean(points, curve)
 
 
-def _polygamma(j: int, z: Any) -> Any:
-    """The derivatives of digamma, with gradients."""
-    return _of("zeta", np.float64(j + 1), z) * (-1) ** (j + 1) * math.factorial(j) if j else _of("digamma", z)
+def gamma_tail(a: Any, x: Any) -> Any:
+    """The logarithm of the smaller share: x f(x) times the integral over log(t) beyond x."""
+    return np.log(x) + log_gamma(a, x) + np.log(np.sum(_gamma_points(a, x)[2][1], axis=0))
 
 
 def _gamma_slope(a: Any, x: Any, order: int) -> Any:
-    """The derivatives of the density by a, with gradients."""
-    rest = [-_polygamma(j, a) for j in range(1, order)]
-    return times(gamma_density(a, x), bell([np.log(x) - _polygamma(0, a), *rest]))
+    """The derivatives of the density by a, over it, with gradients."""
+    return bell([_of("log_gamma_density", a, x, order=j) for j in range(1, order + 1)])
 
 
 # --- beta ---------------------------------------------------------------------------------------------------
-def _rise(j: int, a: Any, b: Any) -> Any:
-    """polygamma(j, a + b) - polygamma(j, a), also where b is small beside a."""
-
-    def powers(z: Any, p: int) -> Any:
-        return z ** float(-p) * np.expm1(-p * np.log1p(b / z))
-
-    far, sign = a + _FAR_ENOUGH, (-1) ** j
-    total = np.log1p(b / far) if j == 0 else -sign * math.factorial(j - 1) * powers(far, j)
-    for p, c in ((1, -0.5), *zip(range(2, 15, 2), _BERNOULLI, strict=True)):
-        total = total + sign * c * math.perm(p + j - 1, j) * powers(far, p + j)
-    for k in range(_FAR_ENOUGH):
-        total = total - sign * math.factorial(j) * powers(a + k, j + 1)
-    return total
-
-
 def _beta_falls(x: Any, y: Any) -> Callable[[Any], tuple[Any, Any]]:
     """Return by how much log(t) and log(1 - t) fall from t = x (1 - t = y) on the way down."""
 
+    early = x < 0.5  # the smaller of x and y has all its digits
+
     def falls(s: Any) -> tuple[Any, Any]:
-        near, small = s < 1, np.minimum(s, 1)
-        other = np.where(near, np.log1p(x * np.expm1(-small)), np.log(y + x * np.exp(-s)))
-        return np.where(near, np.log1p(y * np.expm1(small)), s + other), other
+        limit = np.where(early, 1.0, 300.0)
+        near, small, smallest = s < limit, np.minimum(s, limit), np.minimum(s, 1.0)
+        first = np.log1p(y * np.expm1(small))
+        start = np.where(early, np.log1p(x * np.expm1(-smallest)), first - smallest)
+        far = np.where(early, np.log1p(x * np.expm1(-s)), np.log(y + x * np.exp(-s)))
+        return np.where(near, first, s + far), np.where(s < 1, start, far)
 
     return falls
 
 
-def _beta_constants(a: Any, b: Any, top: int) -> dict[tuple[int, int], Any]:
-    """Return the derivatives of -log(beta(a, b)), up to `top` times by each."""
-    orders = range(1, top + 1)
-    found = {(i, j): _special().polygamma(i + j - 1, a + b) for i in orders for j in orders}
-    found |= {(i, 0): _rise(i - 1, a, b) for i in orders} | {(0, i): _rise(i - 1, b, a) for i in orders}
-    return found
-
-
-def _part(a: Any, b: Any, x: Any, y: Any, above: Any) -> Any:
+def beta_part(a: Any, b: Any, x: Any, y: Any, above: Any) -> Any:
     """Return the share below x, or where `above` what is left, from the smaller one of x and y = 1 - x."""
     of, straight = _special(), x < y
     low, high = np.where(straight, a, b), np.where(straight, b, a)
@@ -208,10 +228,9 @@ def _part(a: Any, b: Any, x: Any, y: Any, above: Any) -> Any:
     return np.where(straight == above, of.betaincc(low, high, at), of.betainc(low, high, at))
 
 
-def _beta_integral(a: Any, b: Any, x: Any, y: Any, curve: Callable[[Any, Any], Any]) -> Any:
-    """Return the integral below x of the beta density times `curve(log(t), log(1 - t))`, 0 in all."""
+def _beta_points(a: Any, b: Any, x: Any, y: Any) -> tuple[Any, Any, tuple[Any, Any]]:
+    """Return whether x is above the middle, log(t) and log(1 - t) by the points, and those beyond x."""
     up = np.log(x) - np.log(y) >= _special().digamma(a) - _special().digamma(b)
-    share = np.where(up, -1.0, 1.0) * _part(a, b, x, y, up)
     a, b = np.where(up, b, a), np.where(up, a, b)  # above x is below 1 - x of the other one
     x, y = np.where(up, y, x), np.where(up, x, y)
     log_x, log_y = (np.where(v > 0.5, np.log1p(-w), np.log(v)) for v, w in ((x, y), (y, x)))
@@ -222,63 +241,61 @@ def _beta_integral(a: Any, b: Any, x: Any, y: Any, curve: Callable[[Any, Any], A
         return a * one + b * other
 
     def steep(s: Any) -> Any:
-        return a - (a + b) / (1 + np.exp(s - start))
+        e = np.exp(np.minimum(s - start, 0.0))
+        return np.where(s < start, (a * e - b) / (1 + e), a - (a + b) / (1 + np.exp(s - start)))
 
     def along(s: Any) -> Any:
         one, other = falls(s)
         one, other = log_x - one, log_y - other
-        return curve(np.where(up, other, one), np.where(up, one, other))
+        return np.where(up, other, one), np.where(up, one, other)
 
     end = _reach(fall, steep, _NOTHING_LEFT / a + (1 + b / a) * np.logaddexp(0, start))
-    return share * _mean(fall, along, _edges(start - np.log1p(a) - 6, end))
+    return up, along, _weights(fall, _edges(start - np.log1p(a) - 6, end))
 
 
-def _beta_share(a: Any, b: Any, x: Any, m: int, n: int) -> Any:
-    constants = _beta_constants(a, b, max(m, n))
+def _beta_integral(a: Any, b: Any, x: Any, y: Any, curve: Callable[[Any, Any], Any], over: str = "") -> Any:
+    """Return the integral below x of the beta density times `curve(log(t), log(1 - t))`, 0 in all."""
+    up, along, points = _beta_points(a, b, x, y)
+    size = _size(up, beta_part(a, b, x, y, False), beta_part(a, b, x, y, True), over)
+    return size * _mean(points, lambda s: curve(*along(s)))
+
+
+def beta_tail(a: Any, b: Any, x: Any, y: Any) -> Any:
+    """The logarithm of the smaller share: x y f(x) times the integral over log(t / (1 - t)) beyond x."""
+    density = np.where(x < y, log_beta_of(a, b, x), log_beta_of(b, a, y))
+    return np.log(x) + np.log(y) + density + np.log(np.sum(_beta_points(a, b, x, y)[2][1], axis=0))
+
+
+def _beta_share(a: Any, b: Any, x: Any, m: int, n: int, over: str = "") -> Any:
+    slopes = {(i, j): log_beta_slope(i, j, a, b, x) for i in range(m + 1) for j in range(n + 1) if i + j}
+    x_part, y_part = np.log(x), np.log1p(-x)
 
     def curve(one: Any, other: Any) -> Any:
-        slopes = {**constants}
-        slopes[1, 0], slopes[0, 1] = one + constants[1, 0], other + constants[0, 1]
-        return mixed_bell((m, n), lambda i, j: slopes[i, j])
+        moved = {(1, 0): one - x_part, (0, 1): other - y_part}
+        return mixed_bell((m, n), lambda i, j: slopes[i, j] + moved.get((i, j), 0.0))
 
-    return _beta_integral(a, b, x, 1 - x, curve)
+    return _beta_integral(a, b, x, 1 - x, curve, over)
 
 
 def _beta_slope(a: Any, b: Any, x: Any, order: tuple[int, int]) -> Any:
-    """The derivatives of the density by a and b, with gradients."""
-
-    def slope(i: int, j: int) -> Any:
-        whole = _polygamma(i + j - 1, a + b)
-        if i and j:
-            return whole
-        curve = whole - _polygamma(i + j - 1, a if i else b)
-        if i + j > 1:
-            return curve
-        return curve + (np.log(x) if i else np.log1p(-x))
-
-    return times(beta_density(a, b, x), mixed_bell(order, slope))
-
-
-def _more(order: tuple[int, int], i: int) -> tuple[int, int]:
-    return order[0] + (i == 0), order[1] + (i == 1)
+    """The derivatives of the density by a and b, over it, with gradients."""
+    return mixed_bell(order, lambda i, j: _of("log_beta_density", a, b, x, order=(i, j)))
 
 
 # --- what the tables are made of ----------------------------------------------------------------------------
 def gamma_density(a: Any, x: Any) -> Any:
     """x^(a - 1) exp(-x) / gamma(a): the slope of gammainc(a, x)."""
-    # a float: of short integers SciPy's gammaln is short
-    return np.exp(_of("xlogy", a - 1.0, x) - x - _of("gammaln", a * 1.0))
+    return np.exp(_of("log_gamma_density", a, x))
 
 
 def beta_density(a: Any, b: Any, x: Any) -> Any:
     """x^(a - 1) (1 - x)^(b - 1) / beta(a, b): the slope of betainc(a, b, x)."""
-    return np.exp(_of("xlogy", a - 1.0, x) + _of("xlog1py", b - 1.0, -x) - _of("betaln", a * 1.0, b * 1.0))
+    return np.exp(_of("log_beta_density", a, b, x))
 
 
 def student_density(df: Any, t: Any) -> Any:
     """The slope of stdtr(df, t)."""
-    scale = _of("gammaln", (df + 1) / 2) - _of("gammaln", df / 2) - 0.5 * np.log(df * math.pi)
-    return np.exp(scale - (df + 1) / 2 * np.log1p(t * t / df))
+    return np.exp(_of("log_student_density", df, t))
 
 
 def gamma_by_shape(a: Any, x: Any) -> Any:
@@ -295,48 +312,36 @@ def beta_by_shape(i: int, a: Any, b: Any, x: Any, rest: Any = None) -> Any:
     return np.where(x < rest, straight, -_of("betainc_by_shape", b, a, rest, order=order[::-1]))
 
 
-def _student_slopes(df: Any, both: Any, log_w: Any, order: int, rise: Callable[[int], Any]) -> list[Any]:
-    """The derivatives of the logarithm of Student's density by its degrees, at one place t.
-
-    It is gammaln((df + 1) / 2) - gammaln(df / 2) + df log(df) / 2 - (df + 1) log(both) / 2 and a constant,
-    with both = df + t^2 and log_w = log(df / both); `rise(j)` is what polygamma(j) gains from df / 2 on.
-    """
-    slopes = [0.5 * (rise(0) + log_w + 1 - (df + 1) / both)]
-    for j in range(2, order + 1):
-        sign, size = (-1) ** j, math.factorial(j - 2)
-        one = rise(j - 1) / 2.0**j + 0.5 * sign * size * df ** (1.0 - j)
-        slopes.append(one + 0.5 * sign * size * ((df + 1) * (j - 1) / both - j) * both ** (1.0 - j))
-    return slopes
-
-
 def _student_slope(df: Any, t: Any, order: int) -> Any:
-    """The derivatives of Student's density by its degrees, with gradients."""
-    both = df + t * t
-    rise = lambda j: _polygamma(j, df * 0.5 + 0.5) - _polygamma(j, df * 0.5)  # noqa: E731
-    return times(student_density(df, t), bell(_student_slopes(df, both, -np.log1p(t * t / df), order, rise)))
+    """The derivatives of Student's density by its degrees, over it, with gradients."""
+    return bell([_of("log_student_density", df, t, order=j) for j in range(1, order + 1)])
 
 
-def _student_share(df: Any, t: Any, order: int) -> Any:
+def _student_share(df: Any, t: Any, order: int, over: bool = False) -> Any:
     """Half the share below df / (df + t^2) of the beta distribution of df / 2 and 1 / 2, signed."""
-    half, root, both = df / 2, np.full_like(df, 0.5), df + t * t
-    rises = [_rise(j, half, root) for j in range(order)]
+    half, root = df / 2, np.full_like(df, 0.5)
+    w, _, v = parts_of(df, t)
 
     def curve(one: Any, other: Any) -> Any:
-        return bell(_student_slopes(df, df * np.exp(-one), one, order, lambda j: rises[j]))
+        return bell([log_student_slope(j, df, one, np.exp(other)) for j in range(1, order + 1)])
 
-    return -0.5 * np.sign(t) * _beta_integral(half, root, df / both, t * t / both, curve)
+    change = -0.5 * np.sign(t) * _beta_integral(half, root, w, v, curve)
+    if not over:
+        return change
+    below = _beta_integral(half, root, w, v, curve, "below")
+    return np.where(t < 0, below, change / _special().stdtr(df, t))
 
 
-def _student_tail(df: Any, t: Any, order: int) -> Any:
+def _student_tail(df: Any, t: Any, order: int, over: bool = False) -> Any:
     """The same for every t: beyond 1e100, where df / (df + t^2) is no float, tails fall like |t|^-df."""
     if not np.any(np.abs(t) > _FAR):
-        return _student_share(df, t, order)
+        return _student_share(df, t, order, over)
     near = np.clip(t, -_FAR, _FAR)
     further = np.log(np.abs(t)) - np.log(np.abs(near))
-    parts = [-np.sign(t) * _special().stdtr(df, -np.abs(near))]
-    parts += [_student_share(df, near, k) for k in range(1, order + 1)]
-    total = sum(math.comb(order, k) * (-further) ** (order - k) * part for k, part in enumerate(parts))
-    return total * np.exp(-df * further)
+    fall = np.where(over & (t < 0), 1.0, np.exp(-df * further))
+    parts = [np.where(over & (t < 0), 1.0, -np.sign(t) * _special().stdtr(df, -np.abs(near)))]
+    parts += [_student_share(df, near, k, over) for k in range(1, order + 1)]
+    return fall * sum(math.comb(order, k) * (-further) ** (order - k) * part for k, part in enumerate(parts))
 
 
 def _student_by_degrees(df: Any, t: Any) -> Any:
@@ -383,19 +388,67 @@ def solves(slopes: tuple[Any, ...], at: int, sign: int = 1, low: float = -math.i
 # --- the ops ------------------------------------------------------------------------------------------------
 _FACTS = Facts(kinks=False, lower=_as_it_is)
 _A, _B, _X = np.array([0.4, 1.3, 4.0]), np.array([2.2, 0.7, 3.0]), np.array([[0.3], [0.6]])
+SIDES = "below", "above"
+
+
+def _of_side(f: Any, z: Any, density: Any, share: Any, above: bool) -> Any:
+    """The slope of z, one side's change over the side: f is the slope of the change over the density."""
+    steep = np.exp(density - share)
+    return (-steep if above else steep) * (f - z)
+
+
+def _next_gamma(z: Any, a: Any, x: Any, order: int, over: str) -> Any:
+    further = _of("gammainc_by_shape", a, x, order=order + 1, over=over)
+    return further - z * _of("gammainc_by_shape", a, x, over=over) if over else further
+
+
+def _turned_gamma(z: Any, a: Any, x: Any, order: int, over: str) -> Any:
+    f = _gamma_slope(a, x, order)
+    if not over:
+        return times(gamma_density(a, x), f)
+    above = over == "above"
+    density, share = _of("log_gamma_density", a, x), _tail("log_gammainc", a, x, above=above)
+    return _of_side(f, z, density, share, above)
+
+
+def _next_beta(i: int, z: Any, a: Any, b: Any, x: Any, order: tuple[int, int], over: str) -> Any:
+    further = _of("betainc_by_shape", a, b, x, order=more(order, i), over=over)
+    return further - z * _of("betainc_by_shape", a, b, x, order=(1 - i, i), over=over) if over else further
+
+
+def _turned_beta(z: Any, a: Any, b: Any, x: Any, order: tuple[int, int], over: str) -> Any:
+    f = _beta_slope(a, b, x, order)
+    if not over:
+        return times(beta_density(a, b, x), f)
+    above = over == "above"
+    density, share = _of("log_beta_density", a, b, x), _tail("log_betainc", a, b, x, above=above)
+    return _of_side(f, z, density, share, above)
+
+
+def _next_student(z: Any, df: Any, t: Any, order: int, over: bool) -> Any:
+    further = _of("stdtr_by_degrees", df, t, order=order + 1, over=over)
+    return further - z * _of("stdtr_by_degrees", df, t, over=True) if over else further
+
+
+def _turned_student(z: Any, df: Any, t: Any, order: int, over: bool) -> Any:
+    f = _student_slope(df, t, order)
+    if not over:
+        return times(student_density(df, t), f)
+    return _of_side(f, z, _of("log_student_density", df, t), _tail("log_stdtr", df, t), False)
+
 
 if importlib.util.find_spec("scipy") is not None:
 
     @define(
         "gammainc_by_shape",
         "opaque",
-        lambda g, z, a, x, order: g * ops["gammainc_by_shape"](a, x, order=order + 1),
-        lambda g, z, a, x, order: g * _gamma_slope(a, x, order),
+        lambda g, z, a, x, **attrs: g * _next_gamma(z, a, x, **attrs),
+        lambda g, z, a, x, **attrs: g * _turned_gamma(z, a, x, **attrs),
         facts=_FACTS,
-        examples=(((_A, 4 * _X), {}), ((_A, 4 * _X), {"order": 2})),
+        examples=tuple(((_A, 4 * _X), {"order": m, "over": over}) for m in (1, 2) for over in ("", *SIDES)),
     )
-    def gammainc_by_shape(a: Any, x: Any, *, order: int = 1) -> Any:
-        """The derivative of gammainc(a, x) by a, `order` times.
+    def gammainc_by_shape(a: Any, x: Any, *, order: int = 1, over: str = "") -> Any:
+        """The derivative of gammainc(a, x) by a, `order` times; or of one side over that side.
 
         >>> gammainc_by_shape(1.0, 1.0).round(12)
         np.float64(-0.431729710635)
@@ -403,46 +456,54 @@ if importlib.util.find_spec("scipy") is not None:
         shape, place = np.broadcast_arrays(np.asarray(a, np.float64), np.asarray(x, np.float64))
         inside = (shape >= 0) & (place > 0) & np.isfinite(shape) & np.isfinite(place)
         known = (shape >= 0) & (place >= 0)
-        of = lambda a, x: _gamma_share(np.maximum(a, 1e-290), x, order)  # noqa: E731
+        of = lambda a, x: _gamma_share(np.maximum(a, 1e-290), x, order, over)  # noqa: E731
         return _inside(of, (a, x), inside, ~known)
 
     @define(
         "betainc_by_shape",
         "opaque",
-        lambda g, z, a, b, x, order: g * ops["betainc_by_shape"](a, b, x, order=_more(order, 0)),
-        lambda g, z, a, b, x, order: g * ops["betainc_by_shape"](a, b, x, order=_more(order, 1)),
-        lambda g, z, a, b, x, order: g * _beta_slope(a, b, x, order),
+        lambda g, z, a, b, x, **attrs: g * _next_beta(0, z, a, b, x, **attrs),
+        lambda g, z, a, b, x, **attrs: g * _next_beta(1, z, a, b, x, **attrs),
+        lambda g, z, a, b, x, **attrs: g * _turned_beta(z, a, b, x, **attrs),
         facts=_FACTS,
-        examples=(((_A, _B, _X), {}), ((_A, _B, _X), {"order": (0, 1)}), ((_A, _B, _X), {"order": (1, 1)})),
+        examples=(
+            *(((_A, _B, _X), {"order": order}) for order in ((1, 0), (0, 1), (1, 1))),
+            *(((_A, _B, _X), {"over": over}) for over in SIDES),
+        ),
     )
-    def betainc_by_shape(a: Any, b: Any, x: Any, *, order: tuple[int, int] = (1, 0)) -> Any:
-        """The derivative of betainc(a, b, x) by a and b, `order` times each.
+    def betainc_by_shape(a: Any, b: Any, x: Any, *, order: tuple[int, int] = (1, 0), over: str = "") -> Any:
+        """The derivative of betainc(a, b, x) by a and b, `order` times each; or of one side over that side.
 
         >>> betainc_by_shape(1.0, 1.0, 0.5).round(12)  # of x^a: x log(x)
         np.float64(-0.34657359028)
         """
         one, two, place = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, x)))
-        known = (one > 0) & (two > 0) & (place >= 0) & (place <= 1)
-        inside = known & (place > 0) & (place < 1) & np.isfinite(one) & np.isfinite(two)
-        return _inside(lambda a, b, x: _beta_share(a, b, x, *order), (a, b, x), inside, ~known)
+        known = (one >= 0) & (two >= 0) & (one + two > 0) & (place >= 0) & (place <= 1)
+        moves = ((one > 0) | (order[0] > 0)) & ((two > 0) | (order[1] > 0))  # all lies at an end, and stays
+        inside = known & moves & (place > 0) & (place < 1) & np.isfinite(one) & np.isfinite(two)
+        least: Any = lambda v: np.where(v > 0, v, 1e-300)  # noqa: E731
+        of = lambda a, b, x: _beta_share(least(a), least(b), x, *order, over)  # noqa: E731
+        return _inside(of, (a, b, x), inside, ~known)
 
     @define(
         "stdtr_by_degrees",
         "opaque",
-        lambda g, z, df, t, order: g * ops["stdtr_by_degrees"](df, t, order=order + 1),
-        lambda g, z, df, t, order: g * _student_slope(df, t, order),
+        lambda g, z, df, t, **attrs: g * _next_student(z, df, t, **attrs),
+        lambda g, z, df, t, **attrs: g * _turned_student(z, df, t, **attrs),
         facts=_FACTS,
-        examples=(((_A + 1, 4 * _X - 2), {}), ((_A + 1, 4 * _X - 2), {"order": 2})),
+        examples=tuple(
+            ((_A + 1, 4 * _X - 2), {"order": m, "over": over}) for m in (1, 2) for over in (False, True)
+        ),
     )
-    def stdtr_by_degrees(df: Any, t: Any, *, order: int = 1) -> Any:
-        """The derivative of stdtr(df, t) by df, `order` times.
+    def stdtr_by_degrees(df: Any, t: Any, *, order: int = 1, over: bool = False) -> Any:
+        """The derivative of stdtr(df, t) by df, `order` times, or `over` stdtr(df, t).
 
         >>> stdtr_by_degrees(3.0, 0.0)
         np.float64(0.0)
         """
         degrees, place = np.broadcast_arrays(np.asarray(df, np.float64), np.asarray(t, np.float64))
         known = (degrees > 0) & ~np.isnan(place)
-        inside = known & (place != 0) & np.isfinite(place) & np.isfinite(degrees)
-        return _inside(lambda df, t: _student_tail(df, t, order), (df, t), inside, ~known)
+        inside = known & (place != 0) & np.isfinite(place) & (degrees < _ENDLESS)
+        return _inside(lambda df, t: _student_tail(df, t, order, over), (df, t), inside, ~known)
 
     gammainc_by_shape.batch = betainc_by_shape.batch = stdtr_by_degrees.batch = by_entries

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.incomplete import BETA, GAMMA, STUDENT, falls, rises, solves
+from clearprop.ops.incomplete import BETA, GAMMA, STUDENT, falls, gamma_density, rises, solves
 from clearprop.ops.normal import DENSITY, polynomial
 from clearprop.ops.special import (
     binomial_slopes,
     enter_scipys,
+    falls_like,
     gegenbauer,
     inverse_gamma_slope,
     no_rule,
     poch_slope,
+    poch_slope_by_m,
     times,
     whole_number,
 )
@@ -55,6 +57,26 @@ def _stretch(size: Any, k: Any) -> Any:
     return np.where(gone, 1 / (k * k), some * some * _exprel_slope(_of("exprel", k * some), k * some))
 
 
+def _beyond(x: Any, sign: float) -> Any:
+    """The sum over k of sign^k (1 3 5 ... (2 k - 1)) / (2 x^2)^k, for |x| of 10 or more."""
+    far = x.dtype.type(sign) / (2 * x * x)
+    return far * polynomial(far, tuple(float(math.prod(range(1, 2 * k, 2))) for k in range(1, 14)))
+
+
+def _erfcx_slope(z: Any, x: Any) -> Any:
+    """2 x z - 2 / sqrt(pi), and far to the right, where that cancels, by erfcx's series at infinity."""
+    far = x > 10
+    near, distant = np.where(far, x.dtype.type(0), x), np.where(far, x, x.dtype.type(10))
+    return np.where(far, TWO_OVER_ROOT_PI * _beyond(distant, -1.0), 2 * near * z - TWO_OVER_ROOT_PI)
+
+
+def _dawson_slope(z: Any, x: Any) -> Any:
+    """1 - 2 x z, and far out, where that cancels, by the series of z at infinity."""
+    far = np.absolute(x) > 10
+    near, distant = np.where(far, x.dtype.type(0), x), np.where(far, x, x.dtype.type(10))
+    return np.where(far, -_beyond(distant, 1.0), 1 - 2 * near * z)
+
+
 def _expn_slope(z: Any, n: Any, x: Any) -> Any:
     """-E_(n - 1)(x), and for n = 0, where there is none before, that of exp(-x) / x. SciPy cuts n to a whole."""
     n = np.trunc(n)
@@ -82,7 +104,7 @@ if importlib.util.find_spec("scipy") is not None:
     # --- gamma and beta functions ---------------------------------------------------------------------------
     _enter("rgamma",       _POSITIVE,              inverse_gamma_slope,                                   doc="1 / gamma(x)")
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
-    _enter("poch",         (_POSITIVE, _POSITIVE), poch_slope, lambda z, x, m: z * _of("digamma", x + m), doc="gamma(x + m) / gamma(x)")
+    _enter("poch",         (_POSITIVE, _POSITIVE), poch_slope, poch_slope_by_m, doc="gamma(x + m) / gamma(x)")
     _enter("binom",        ((3.2, 5.0), _POSITIVE), *binomial_slopes(), doc="n over k")
     _enter("gammainc",     (_POSITIVE, _POSITIVE), *rises(GAMMA), doc="the regularised lower incomplete gamma function", singular=True)
     _enter("gammaincc",    (_POSITIVE, _POSITIVE), *falls(GAMMA), doc="1 - gammainc(a, x)", singular=True)
@@ -93,12 +115,12 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), *solves(BETA, 2), doc="the x with betainc(a, b, x) = y", singular=True)
     # --- distributions --------------------------------------------------------------------------------------
     _enter("stdtr",        (_POSITIVE, _ANY),      *rises(STUDENT), doc="the share of Student's t below t; its derivative by df loses a digit for each power of ten of df", singular=True)
-    _enter("pdtr",         (_POSITIVE, _POSITIVE), whole_number, lambda z, k, m: -np.exp(_of("xlogy", np.floor(k), m) - m - _of("gammaln", np.floor(k) + 1.0)), doc="the share of a Poisson distribution up to k; none by k", singular=True)
+    _enter("pdtr",         (_POSITIVE, _POSITIVE), whole_number, lambda z, k, m: -gamma_density(np.floor(k) + 1.0, m), doc="the share of a Poisson distribution up to k; none by k", singular=True)
     _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
     # --- relatives of exp and erf ---------------------------------------------------------------------------
-    _enter("erfcx",        _ANY,                   lambda z, x: 2 * x * z - TWO_OVER_ROOT_PI,               doc="exp(x^2) erfc(x)", singular=True)
+    _enter("erfcx",        _ANY,                   _erfcx_slope,               doc="exp(x^2) erfc(x)", singular=True)
     _enter("erfi",         _ANY,                   lambda z, x: TWO_OVER_ROOT_PI * np.exp(x * x),           doc="-i erf(i x)", singular=True)
-    _enter("dawsn",        _ANY,                   lambda z, x: 1 - 2 * x * z,                              doc="Dawson's integral, exp(-x^2) times the integral of exp(t^2)")
+    _enter("dawsn",        _ANY,                   _dawson_slope,                              doc="Dawson's integral, exp(-x^2) times the integral of exp(t^2)")
     _enter("expi",         _POSITIVE,              lambda z, x: np.exp(x) / x,                              doc="the exponential integral Ei", singular=True)
     _enter("exp1",         _POSITIVE,              lambda z, x: -np.exp(-x) / x,                            doc="the exponential integral E1", singular=True)
     _enter("expn",         (_POSITIVE, _POSITIVE), whole_number, _expn_slope,                                    doc="the exponential integral of whole order n; none by n", singular=True)
@@ -118,16 +140,16 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
     _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: np.where(d == 0, 0, r / _root(d, r)), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
     # --- Bessel functions -----------------------------------------------------------------------------------
-    _enter("k0e",          _POSITIVE,              lambda z, x: z - _of("k1e", x),                          doc="k0(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
-    _enter("k1e",          _POSITIVE,              lambda z, x: z - _of("k0e", x) - z / x,                  doc="k1(x) exp(x); its derivative loses a digit for each power of ten of x", singular=True)
+    _enter("k0e",          _POSITIVE,              lambda z, x: falls_like(z, 0.0, x, 1.0, z - _of("k1e", x)), doc="k0(x) exp(x)", singular=True)
+    _enter("k1e",          _POSITIVE,              lambda z, x: falls_like(z, 1.0, x, 1.0, z - _of("k0e", x) - z / x), doc="k1(x) exp(x)", singular=True)
     _enter("yv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yv", v - 1, x) - _of("yv", v + 1, x)),      doc="the Bessel function of the second kind of order v; that by v is refused", singular=True)
     _enter("kv",           (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: -0.5 * (_of("kv", v - 1, x) + _of("kv", v + 1, x)),     doc="the modified Bessel function of the second kind of order v; that by v is refused", singular=True)
     _enter("jve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("jve", v - 1, x) - _of("jve", v + 1, x)),   doc="jv(v, x) of real x; that by v is refused")
     _enter("yve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("yve", v - 1, x) - _of("yve", v + 1, x)),   doc="yv(v, x) of real x; that by v is refused", singular=True)
     _enter("yn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: 0.5 * (_of("yv", np.trunc(n) - 1, x) - _of("yv", np.trunc(n) + 1, x)), doc="yv of whole orders", singular=True)
     _enter("kn",           (_POSITIVE, _POSITIVE), no_rule, lambda z, n, x: -0.5 * (_of("kv", np.trunc(n) - 1, x) + _of("kv", np.trunc(n) + 1, x)), doc="kv of whole orders", singular=True)
-    _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z, doc="iv(v, x) exp(-|x|); that by v is refused")
-    _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x)), doc="kv(v, x) exp(x); that by v is refused", singular=True)
+    _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: falls_like(z, v, x, -1.0, 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z), doc="iv(v, x) exp(-|x|); that by v is refused")
+    _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: falls_like(z, v, x, 1.0, z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x))), doc="kv(v, x) exp(x); that by v is refused", singular=True)
     # --- hypergeometric functions and elliptic integrals ----------------------------------------------------
     _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    doc="the confluent hypergeometric limit function; that by b is refused")
     _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: times(a / b, _of("hyp1f1", a + 1, b + 1, x)), doc="Kummer's function; those by a and b are refused")

@@ -19,13 +19,14 @@ import numpy as np
 from clearprop.define import elementwise
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
-from clearprop.ops.normal import DENSITY
+from clearprop.ops.normal import DENSITY, ROOT_HALF
 from clearprop.ops.plane import real_only
 from clearprop.registry import Composed, numpy_functions, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _ORDERS = np.array([2, 3, 4], np.int8)  # constants
 ROOT_PI, ROOT_TWO_PI, LN10 = math.sqrt(math.pi) / 2, math.sqrt(2 * math.pi), math.log(10.0)
+BEYOND = 14  # terms of a series at infinity from 50 on: the next is below 1e-17 of the first
 _refusing: set[Any] = set()  # the rules that `refused` made
 
 
@@ -135,6 +136,11 @@ def _is_pole(x: Any) -> Any:
     return (x <= 0) & (np.floor(x) == x)
 
 
+def _alone(x: Any, y: Any) -> Any:
+    """Whether beta(x, y) is a number for whole y alone, where x and x + y are poles: it has no slope by y."""
+    return _is_pole(x) & ~_is_pole(y) & _is_pole(x + y)
+
+
 def digammas(x: Any, y: Any) -> Any:
     """digamma(x) - digamma(y); where both are infinite, a whole number apart, digamma(1 - x) - digamma(1 - y)."""
     both = _is_pole(x) & _is_pole(y)
@@ -156,12 +162,35 @@ def at_zero(x: Any, rest: Any) -> Any:
     return inverse_gamma_slope(z, x) + z * rest
 
 
+def log_ndtr_slope(z: Any, x: Any) -> Any:
+    """The density over the share: to the left of 0 without either, sqrt(2 / pi) / erfcx(-x / sqrt(2))."""
+    left = x < 0
+    low, high = np.where(left, x, x.dtype.type(-1)), np.where(left, x.dtype.type(1), x)
+    near = np.exp(-0.5 * high * high - np.where(left, x.dtype.type(0), z)) / ROOT_TWO_PI
+    return np.where(left, 2 / ROOT_TWO_PI / ops["erfcx"](low * -ROOT_HALF), near)
+
+
+def digamma_rise(x: Any, m: Any) -> Any:
+    """digamma(x + m) - digamma(x), also where m is small beside x."""
+    there = (x > 0) & (x + m > 0)
+    rise = ops["polygamma_rise"](np.where(there, x, 1.0), np.where(there, m, 0.0))
+    return np.where(there, rise, digammas(np.where(there, 1.0, x + m), np.where(there, 1.0, x)))
+
+
 def beta_slope(z: Any, x: Any, y: Any) -> Any:
     """By x: z times a difference of digammas, and where z is 0, x + y being a pole of gamma, its limit."""
     gone = _is_pole(x + y) & ~_is_pole(x) & ~_is_pole(y)
     a, b = np.where(gone, x, 0.5), np.where(gone, y, 0.5)
     there = ops["gamma"](a) * ops["gamma"](b) * at_zero(np.where(gone, x + y, 1.0), _digamma(a))
-    return np.where(gone, there, z * digammas(np.where(gone, 1.0, x), np.where(gone, 1.0, x + y)))
+    far = ((x == np.inf) & (y > 0)) | ((y == np.inf) & (x > 0))  # beta falls to 0
+    gone = gone | far
+    usual = z * -digamma_rise(np.where(gone, 1.0, x), np.where(gone, 1.0, y))
+    return np.where(far, 0.0, np.where(_alone(y, x), math.nan, np.where(gone, there, usual)))
+
+
+def betaln_slope(z: Any, x: Any, y: Any) -> Any:
+    """By x: a difference of digammas."""
+    return np.where(_alone(y, x), math.nan, -digamma_rise(x, y))
 
 
 def poch_slope(z: Any, x: Any, m: Any) -> Any:
@@ -169,7 +198,15 @@ def poch_slope(z: Any, x: Any, m: Any) -> Any:
     gone = _is_pole(x) & ~_is_pole(x + m)
     top = np.where(gone, x + m, 1.0)
     there = ops["gamma"](top) * at_zero(np.where(gone, x, 1.0), _digamma(top))
-    return np.where(gone, there, z * digammas(np.where(gone, 1.0, x + m), np.where(gone, 1.0, x)))
+    far = x == np.inf  # there it is x^m
+    power = times(m, np.where(far, x, 1.0) ** (m - 1.0))
+    usual = z * digamma_rise(np.where(gone | far, 1.0, x), np.where(gone, 1.0, m))
+    return np.where(gone, there, np.where(far, power, usual))
+
+
+def poch_slope_by_m(z: Any, x: Any, m: Any) -> Any:
+    """By m; where x and x + m are poles, it has values at whole m alone, and no slope."""
+    return np.where(_is_pole(x) & _is_pole(x + m), math.nan, z * _digamma(x + m))
 
 
 def binomial_slopes() -> tuple[Any, Any]:
@@ -183,7 +220,7 @@ def binomial_slopes() -> tuple[Any, Any]:
         gone = _is_pole(n - k + 1) & ~_is_pole(n + 1) & ~_is_pole(k + 1)
         a, b = np.where(gone, n, 1.0), np.where(gone, k, 1.0)
         there = ratio(a, b) * at_zero(a - b + 1, _digamma(a + 1))
-        return np.where(gone, there, z * digammas(np.where(gone, 1.0, n + 1), np.where(gone, 1.0, n - k + 1)))
+        return np.where(gone, there, z * digamma_rise(np.where(gone, 1.0, n - k + 1), np.where(gone, 0.0, k)))
 
     def by_k(z: Any, n: Any, k: Any) -> Any:
         above, below = (_is_pole(x) & ~_is_pole(n + 1) for x in (n - k + 1, k + 1))
@@ -194,6 +231,22 @@ def binomial_slopes() -> tuple[Any, Any]:
         return np.where(above, there, np.where(below, -there, usual))
 
     return by_n, by_k
+
+
+def falls_like(z: Any, v: Any, x: Any, sign: float, slope: Any) -> Any:
+    """The slope of exp(-x) I_v(x) (sign -1) or exp(x) K_v(x), which `slope` is where nothing cancels.
+
+    Far out it is that of x^(-1/2) (1 + c_1 / x + c_2 / x^2 + ...), where
+    c_k = sign^k (4 v^2 - 1) (4 v^2 - 9) ... (4 v^2 - (2 k - 1)^2) / (k! 8^k).
+    """
+    size = np.absolute(x)
+    far = size > 50.0 * (1.0 + v * v)
+    r = 1.0 / np.where(far, size, 1.0)
+    total, turned, c = 1.0, 0.5, 1.0
+    for k in range(1, BEYOND):
+        c = c * (4.0 * v * v - (2 * k - 1) ** 2) * (sign / (8 * k)) * r
+        total, turned = total + c, turned + (k + 0.5) * c
+    return np.where(far, -np.sign(x) * z * r * turned / total, slope)
 
 
 def gegenbauer(n: Any, a: Any, x: Any) -> Any:
@@ -216,11 +269,11 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("digamma",   _POSITIVE,               lambda z, x: ops["zeta"](z.dtype.type(2), x),             doc="the derivative of gammaln; its own, by zeta, for x > 0", ufunc="psi")
     _enter("zeta",      ((2.5, 4.0), _POSITIVE), no_rule, lambda z, s, x: -s * ops["zeta"](s + 1, x),         doc="the sum over k >= 0 of (k + x)^-s, for x > 0; that by s is refused")
     _enter("beta",      (_POSITIVE, _POSITIVE),  beta_slope, lambda z, x, y: beta_slope(z, y, x), doc="gamma(x) gamma(y) / gamma(x + y)")
-    _enter("betaln",    (_POSITIVE, _POSITIVE),  lambda z, x, y: digammas(x, x + y), lambda z, x, y: digammas(y, x + y), doc="log(|beta(x, y)|)")
+    _enter("betaln",    (_POSITIVE, _POSITIVE),  betaln_slope, lambda z, x, y: betaln_slope(z, y, x), doc="log(|beta(x, y)|)")
     _enter("erfinv",    (-0.9, 0.9),             lambda z, x: ROOT_PI * np.exp(z * z),                     doc="the inverse of erf", singular=True)
     _enter("erfcinv",   (0.2, 1.8),              lambda z, x: -ROOT_PI * np.exp(z * z),                    doc="the inverse of erfc", singular=True)
     _enter("ndtri",     _SHARE,                  lambda z, x: np.exp(0.5 * z * z) / DENSITY,               doc="the inverse of ndtr", singular=True)
-    _enter("log_ndtr",  _ANY,                    lambda z, x: np.exp(-0.5 * x * x - z) / ROOT_TWO_PI,      doc="log(ndtr(x)), exact far to the left too")
+    _enter("log_ndtr",  _ANY,                    log_ndtr_slope,                                                doc="log(ndtr(x)), exact far to the left too")
     _enter("logit",     _SHARE,                  lambda z, x: 1 / (x * (1 - x)),                           script="(-Math.log(1 / {} - 1))", doc="log(x / (1 - x)), the inverse of the sigmoid", singular=True)
     _enter("xlogy",     (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(y),        lambda z, x, y: times(x, 1 / y),  script="({0} === 0 && {1} >= 0 ? 0 : {0} * Math.log({1}))", doc="x log(y), and 0 where x is 0", singular=True)
     _enter("xlog1py",   (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log1p(y),      lambda z, x, y: times(x, 1 / (1 + y)), script="({0} === 0 && {1} >= -1 ? 0 : {0} * Math.log1p({1}))", doc="x log(1 + y), and 0 where x is 0", singular=True)
@@ -229,8 +282,8 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("kl_div",    (_POSITIVE, _POSITIVE),  lambda z, x, y: np.log(x / y),    lambda z, x, y: 1 - x / y, script="(cp.relEntr({0}, {1}) - {0} + {1})", doc="x log(x / y) - x + y", singular=True)
     _enter("i0",        _ANY,                    lambda z, x: ops["i1"](x),                                doc="the modified Bessel function of order 0", singular=True)
     _enter("i1",        _ANY,                    lambda z, x: ops["i0"](x) - _over(z, x),                  doc="the modified Bessel function of order 1", singular=True)
-    _enter("i0e",       _POSITIVE,               lambda z, x: ops["i1e"](x) - np.sign(x) * z,              doc="i0(x) exp(-|x|)")
-    _enter("i1e",       _POSITIVE,               lambda z, x: ops["i0e"](x) - np.sign(x) * z - _over(z, x), doc="i1(x) exp(-|x|)")
+    _enter("i0e",       _POSITIVE,               lambda z, x: falls_like(z, 0.0, x, -1.0, ops["i1e"](x) - np.sign(x) * z),  doc="i0(x) exp(-|x|)")
+    _enter("i1e",       _POSITIVE,               lambda z, x: falls_like(z, 1.0, x, -1.0, ops["i0e"](x) - np.sign(x) * z - _over(z, x)), doc="i1(x) exp(-|x|)")
     _enter("j0",        _ANY,                    lambda z, x: -ops["j1"](x),                               doc="the Bessel function of order 0")
     _enter("j1",        _ANY,                    lambda z, x: ops["j0"](x) - _over(z, x),                  doc="the Bessel function of order 1")
     _enter("y0",        _POSITIVE,               lambda z, x: -ops["y1"](x),                               doc="the Bessel function of the second kind of order 0", singular=True)

@@ -13,6 +13,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.hints import unknown
 from clearprop.ops.shape import as_array, constant, known
 from clearprop.scipy.rest import guarded, theirs
+from clearprop.scipy.tails import log_of_either
 
 _OF_NOTHING = "entropy", "mean", "median", "stats", "std", "support", "var"
 
@@ -204,14 +205,20 @@ class Continuous(Named):
     def logcdf(self, x: Any, *args: Any, **named: Any) -> Any:
         """Return the logarithm of the share below `x`; TypeError where it has no rule."""
         self._rule("logcdf", self.below, self.log_below)
-        of = self.log_below or (lambda y, *shapes: np.log(self.below(y, *shapes)))  # type: ignore[misc]
+        of = self.log_below or self._log_of(self.below, self.above)
         return self._share("logcdf", of, (-np.inf, 0.0), x, args, named)
 
     def logsf(self, x: Any, *args: Any, **named: Any) -> Any:
         """Return the logarithm of the share above `x`; TypeError where it has no rule."""
         self._rule("logsf", self.above, self.log_above)
-        of = self.log_above or (lambda y, *shapes: np.log(self.above(y, *shapes)))  # type: ignore[misc]
+        of = self.log_above or self._log_of(self.above, self.below)
         return self._share("logsf", of, (0.0, -np.inf), x, args, named)
+
+    def _log_of(self, share: Any, rest: Any) -> Callable[..., Any]:
+        """Return the logarithm of a share, where it is near 1 by the rest."""
+        if rest is None:
+            return lambda y, *shapes: np.log(share(y, *shapes))
+        return lambda y, *shapes: log_of_either(share(y, *shapes), rest(y, *shapes))
 
     def _share(self, called: str, of: Any, ends: tuple[float, float], x: Any, args: Any, named: Any) -> Any:
         y, shapes, _, fits = self._standard(called, x, args, named)

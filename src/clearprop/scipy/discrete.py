@@ -18,7 +18,8 @@ class Discrete(Named):
     """Probabilities of whole numbers from `first` on, moved by `loc`.
 
     `log_mass(k, there, *shapes)` is the logarithm of that of k, which is `first` where `there` is False;
-    `below` and `above` the shares up to a whole k and beyond; `middle` and `spread` mean and variance.
+    `below` and `above` the shares up to a whole k and beyond, or their logarithms; `middle` and `spread` mean
+    and variance.
     """
 
     name: str
@@ -27,6 +28,8 @@ class Discrete(Named):
     allowed: Callable[..., Any] = above_zero
     below: Callable[..., Any] | None = None
     above: Callable[..., Any] | None = None
+    log_below: Callable[..., Any] | None = None
+    log_above: Callable[..., Any] | None = None
     middle: Callable[..., Any] | None = None
     spread: Callable[..., Any] | None = None
     first: int = 0
@@ -63,13 +66,11 @@ class Discrete(Named):
 
     def logcdf(self, k: Any, *args: Any, **named: Any) -> Any:
         """Return the logarithm of the probability of `k` or less; TypeError where it has no rule."""
-        of = self.below and (lambda k, *shapes: np.log(self.below(k, *shapes)))  # type: ignore[misc]
-        return self._share("logcdf", of, (-np.inf, 0.0), k, args, named)
+        return self._share("logcdf", self.log_below, (-np.inf, 0.0), k, args, named)
 
     def logsf(self, k: Any, *args: Any, **named: Any) -> Any:
         """Return the logarithm of the probability of more than `k`; TypeError where it has no rule."""
-        of = self.above and (lambda k, *shapes: np.log(self.above(k, *shapes)))  # type: ignore[misc]
-        return self._share("logsf", of, (0.0, -np.inf), k, args, named)
+        return self._share("logsf", self.log_above, (0.0, -np.inf), k, args, named)
 
     def _share(self, called: str, of: Any, ends: tuple[float, float], k: Any, args: Any, named: Any) -> Any:
         if of is None:

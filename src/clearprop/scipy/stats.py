@@ -8,7 +8,6 @@ where a parameter is none, as SciPy has it. Samples are Tensors, drawn from the 
 
 from __future__ import annotations
 
-import importlib
 import math
 from typing import Any
 
@@ -21,6 +20,14 @@ from clearprop.scipy import sampling
 from clearprop.scipy.continuous import Continuous
 from clearprop.scipy.discrete import Discrete
 from clearprop.scipy.rest import reader
+from clearprop.scipy.tails import (
+    log_one_plus_square,
+    log_ratio_density,
+    log_ratio_share,
+    log_reached,
+    ratio_shares,
+    seldom,
+)
 from clearprop.scipy.vectors import Dirichlet, Multinomial, MultivariateNormal, MultivariateT
 
 _LOG_ROOT_TWO_PI = 0.5 * math.log(2 * math.pi)
@@ -32,16 +39,14 @@ def _op(name: str) -> Any:
     return lambda *xs: ops[name](*xs)
 
 
-def _seldom(name: str, *xs: Any) -> Any:
-    """Return what an op of a chapter gives that is read when one of its functions is called."""
-    importlib.import_module("clearprop.ops.distributions")
-    return ops[name](*xs)
-
-
 _gammaln, _betaln, _digamma, _ndtr, _ndtri = map(_op, ("gammaln", "betaln", "digamma", "ndtr", "ndtri"))
 _xlogy, _xlog1py, _log_ndtr, _softplus = map(_op, ("xlogy", "xlog1py", "log_ndtr", "softplus"))
 _gammainc, _gammaincc, _gammaincinv = map(_op, ("gammainc", "gammaincc", "gammaincinv"))
 _betainc, _betaincc, _betaincinv = map(_op, ("betainc", "betaincc", "betaincinv"))
+
+
+def _log_betaincc(a: Any, b: Any, x: Any) -> Any:
+    return seldom("log_betainc", a, b, x, above=True)
 
 
 def _from(low: float) -> Any:
@@ -69,6 +74,13 @@ def _of_angle(q: Any) -> Any:
     )
 
 
+def _of_quarter(q: Any) -> Any:
+    """Return tan(pi q / 2), near 1 by what is left to it."""
+    last = q > 0.5
+    rest = np.where(last, 1.0 - q, 0.5)
+    return np.where(last, 1.0 / np.tan(math.pi / 2.0 * rest), np.tan(math.pi / 2.0 * np.where(last, 0.5, q)))
+
+
 # --- continuous ---------------------------------------------------------------------------------------------
 norm: Continuous = Continuous(
     "norm",
@@ -89,6 +101,7 @@ uniform: Continuous = Continuous(
     ends=_unit,
     below=lambda y: y,
     above=lambda y: 1.0 - y,
+    log_above=lambda y: np.log1p(-y),
     quantile=lambda q: q,
     middle=lambda: 0.5,
     spread=lambda: 1.0 / 12.0,
@@ -101,6 +114,7 @@ expon: Continuous = Continuous(
     ends=_from(0.0),
     below=lambda y: -np.expm1(-y),
     above=lambda y: np.exp(-y),
+    log_below=lambda y: log_reached(np.log(y)),
     log_above=lambda y: -y,
     quantile=lambda q: -np.log1p(-q),
     middle=lambda: 1.0,
@@ -147,7 +161,7 @@ logistic: Continuous = Continuous(
 )
 cauchy: Continuous = Continuous(
     "cauchy",
-    lambda y: -math.log(math.pi) - np.log1p(y * y),
+    lambda y: -math.log(math.pi) - log_one_plus_square(y),
     below=lambda y: np.arctan2(1.0, -y) / math.pi,
     above=lambda y: np.arctan2(1.0, y) / math.pi,
     quantile=_of_angle,
@@ -156,21 +170,13 @@ cauchy: Continuous = Continuous(
 )
 
 
-def _log_early(y: Any) -> Any:
-    """Return log(1 - exp(-exp(-y))), the share of Gumbel's distribution above y, by what keeps its digits."""
-    far, middle = np.maximum(y, 30.0), np.clip(y, 0.0, 30.0)  # exp(-far) is below the rounding of 1
-    near = np.log1p(-np.exp(-np.exp(-np.clip(y, -6.7, 0.0))))  # before -6.7 it is 0
-    inner = np.where(y < 0.0, near, np.log(-np.expm1(-np.exp(-middle))))
-    return np.where(y > 30.0, -far - 0.5 * np.exp(-far), inner)
-
-
 gumbel_r: Continuous = Continuous(
     "gumbel_r",
     lambda y: -y - np.exp(-y),
     below=lambda y: np.exp(-np.exp(-y)),
     above=lambda y: -np.expm1(-np.exp(-y)),
     log_below=lambda y: -np.exp(-y),
-    log_above=_log_early,
+    log_above=lambda y: log_reached(-y),
     quantile=lambda q: -np.log(-np.log(q)),
     middle=lambda: _EULER,
     spread=lambda: math.pi**2 / 6.0,
@@ -182,7 +188,7 @@ gumbel_l: Continuous = Continuous(
     lambda y: y - np.exp(y),
     below=lambda y: -np.expm1(-np.exp(y)),
     above=lambda y: np.exp(-np.exp(y)),
-    log_below=lambda y: _log_early(-y),
+    log_below=log_reached,
     log_above=lambda y: -np.exp(y),
     quantile=lambda q: np.log(-np.log1p(-q)),
     middle=lambda: -_EULER,
@@ -197,7 +203,7 @@ halfnorm: Continuous = Continuous(
     below=lambda y: ops["erf"](y / math.sqrt(2.0)),
     above=lambda y: ops["erfc"](y / math.sqrt(2.0)),
     log_above=lambda y: math.log(2.0) + _log_ndtr(-y),
-    quantile=lambda q: -_ndtri(0.5 - 0.5 * q),
+    quantile=lambda q: math.sqrt(2.0) * ops["erfinv"](q),
     middle=lambda: math.sqrt(2.0 / math.pi),
     spread=lambda: 1.0 - 2.0 / math.pi,
     height=lambda: 0.5 * math.log(math.pi / 2.0) + 0.5,
@@ -205,11 +211,11 @@ halfnorm: Continuous = Continuous(
 )
 halfcauchy: Continuous = Continuous(
     "halfcauchy",
-    lambda y: math.log(2.0 / math.pi) - np.log1p(y * y),
+    lambda y: math.log(2.0 / math.pi) - log_one_plus_square(y),
     ends=_from(0.0),
     below=lambda y: 2.0 / math.pi * np.arctan(y),
     above=lambda y: 2.0 / math.pi * np.arctan2(1.0, y),
-    quantile=lambda q: np.tan(math.pi / 2.0 * q),
+    quantile=_of_quarter,
     height=lambda: math.log(2.0 * math.pi),
     draw=lambda shape: np.tan(math.pi / 2.0 * sampling.open_uniform(shape)),
 )
@@ -219,6 +225,7 @@ rayleigh: Continuous = Continuous(
     ends=_from(0.0),
     below=lambda y: -np.expm1(-0.5 * y * y),
     above=lambda y: np.exp(-0.5 * y * y),
+    log_below=lambda y: log_reached(2.0 * np.log(y) - math.log(2.0)),
     log_above=lambda y: -0.5 * y * y,
     quantile=lambda q: np.sqrt(-2.0 * np.log1p(-q)),
     middle=lambda: math.sqrt(math.pi / 2.0),
@@ -228,11 +235,13 @@ rayleigh: Continuous = Continuous(
 )
 gamma: Continuous = Continuous(
     "gamma",
-    lambda y, a: _xlogy(a - 1.0, y) - y - _gammaln(a),
+    lambda y, a: seldom("log_gamma_density", a, y),
     ("a",),
     _from(0.0),
     below=lambda y, a: _gammainc(a, y),
     above=lambda y, a: _gammaincc(a, y),
+    log_below=lambda y, a: seldom("log_gammainc", a, y),
+    log_above=lambda y, a: seldom("log_gammainc", a, y, above=True),
     quantile=lambda q, a: _gammaincinv(a, q),
     middle=lambda a: a,
     spread=lambda a: a,
@@ -241,11 +250,13 @@ gamma: Continuous = Continuous(
 )
 chi2: Continuous = Continuous(
     "chi2",
-    lambda y, df: _xlogy(df / 2 - 1.0, y) - y / 2 - _gammaln(df / 2) - math.log(2.0) * df / 2,
+    lambda y, df: seldom("log_gamma_density", df / 2, y / 2) - math.log(2.0),
     ("df",),
     _from(0.0),
     below=lambda y, df: _gammainc(df / 2, y / 2),
     above=lambda y, df: _gammaincc(df / 2, y / 2),
+    log_below=lambda y, df: seldom("log_gammainc", df / 2, y / 2),
+    log_above=lambda y, df: seldom("log_gammainc", df / 2, y / 2, above=True),
     quantile=lambda q, df: 2.0 * _gammaincinv(df / 2, q),
     middle=lambda df: df,
     spread=lambda df: 2.0 * df,
@@ -254,12 +265,14 @@ chi2: Continuous = Continuous(
 )
 invgamma: Continuous = Continuous(
     "invgamma",
-    lambda y, a: -(a + 1.0) * np.log(y) - _gammaln(a) - 1.0 / y,
+    lambda y, a: seldom("log_gamma_density", a, 1.0 / y) - 2.0 * np.log(y),
     ("a",),
     _from(0.0),
     open=True,
     below=lambda y, a: _gammaincc(a, 1.0 / y),
     above=lambda y, a: _gammainc(a, 1.0 / y),
+    log_below=lambda y, a: seldom("log_gammainc", a, 1.0 / y, above=True),
+    log_above=lambda y, a: seldom("log_gammainc", a, 1.0 / y),
     quantile=lambda q, a: 1.0 / ops["gammainccinv"](a, q),
     middle=lambda a: _otherwise_infinite(lambda a: 1.0 / (a - 1.0), a, 1.0),
     spread=lambda a: _otherwise_infinite(lambda a: 1.0 / ((a - 1.0) ** 2 * (a - 2.0)), a, 2.0),
@@ -268,11 +281,13 @@ invgamma: Continuous = Continuous(
 )
 beta: Continuous = Continuous(
     "beta",
-    lambda y, a, b: _xlogy(a - 1.0, y) + _xlog1py(b - 1.0, -y) - _betaln(a, b),
+    lambda y, a, b: seldom("log_beta_density", a, b, y),
     ("a", "b"),
     _unit,
     below=lambda y, a, b: _betainc(a, b, y),
     above=lambda y, a, b: _betaincc(a, b, y),
+    log_below=lambda y, a, b: seldom("log_betainc", a, b, y),
+    log_above=lambda y, a, b: seldom("log_betainc", a, b, y, above=True),
     quantile=lambda q, a, b: _betaincinv(a, b, q),
     middle=lambda a, b: a / (a + b),
     spread=lambda a, b: a * b / ((a + b) ** 2 * (a + b + 1.0)),
@@ -281,16 +296,6 @@ beta: Continuous = Continuous(
     ),
     draw=sampling.share,
 )
-
-
-def _student(y: Any, df: Any) -> Any:
-    """The log-density of Student's distribution, which is normal for infinite `df`."""
-    endless = df == np.inf
-    df = np.where(endless, 1.0, df)
-    size = -_betaln(df / 2, 0.5 + 0.0 * df) - 0.5 * np.log(
-        df
-    )  # a difference of gammaln would leave no digits
-    return np.where(endless, _normal(y), size - (df + 1) / 2 * np.log1p(y * y / df))
 
 
 def _student_height(df: Any) -> Any:
@@ -303,11 +308,13 @@ def _student_height(df: Any) -> Any:
 
 t: Continuous = Continuous(
     "t",
-    _student,
+    lambda y, df: seldom("log_student_density", df, y),
     ("df",),
     below=lambda y, df: ops["stdtr"](df, y),
     above=lambda y, df: ops["stdtr"](df, -y),
-    quantile=lambda q, df: _seldom("stdtrit", df, q),
+    log_below=lambda y, df: seldom("log_stdtr", df, y),
+    log_above=lambda y, df: seldom("log_stdtr", df, -y),
+    quantile=lambda q, df: seldom("student_quantile", df, q),
     middle=lambda df: _otherwise_infinite(lambda df: 0.0 / df, df, 1.0),
     spread=lambda df: np.where(
         df > 1, _otherwise_infinite(lambda df: 1.0 / (1.0 - 2.0 / df), df, 2.0), np.nan
@@ -315,12 +322,6 @@ t: Continuous = Continuous(
     height=_student_height,
     draw=sampling.student,
 )
-
-
-def _ratio(y: Any, dfn: Any, dfd: Any) -> Any:
-    m, n = dfn, dfd
-    size = m / 2 * np.log(m) + n / 2 * np.log(n) - _betaln(m / 2, n / 2)
-    return size + _xlogy(m / 2 - 1.0, y) - (m + n) / 2 * np.log(n + m * y)
 
 
 def _ratio_height(dfn: Any, dfd: Any) -> Any:
@@ -331,12 +332,14 @@ def _ratio_height(dfn: Any, dfd: Any) -> Any:
 
 f: Continuous = Continuous(
     "f",
-    _ratio,
+    log_ratio_density,
     ("dfn", "dfd"),
     _from(0.0),
-    below=lambda y, m, n: _betainc(m / 2, n / 2, m * y / (m * y + n)),
-    above=lambda y, m, n: _betainc(n / 2, m / 2, n / (m * y + n)),
-    quantile=lambda q, m, n: _seldom("fdtri", m, n, q),
+    below=lambda y, m, n: _betainc(m / 2, n / 2, ratio_shares(y, m, n)[0]),
+    above=lambda y, m, n: _betainc(n / 2, m / 2, ratio_shares(y, m, n)[1]),
+    log_below=lambda y, m, n: log_ratio_share(y, m, n, False),
+    log_above=lambda y, m, n: log_ratio_share(y, m, n, True),
+    quantile=lambda q, m, n: seldom("fdtri", m, n, q),
     middle=lambda m, n: _otherwise_infinite(lambda n: n / (n - 2.0), n, 2.0) + 0.0 * m,
     spread=lambda m, n: _otherwise_infinite(
         lambda n: 2.0 * n * n * (m + n - 2.0) / (m * (n - 2.0) ** 2 * (n - 4.0)), n, 4.0
@@ -345,7 +348,7 @@ f: Continuous = Continuous(
 )
 lognorm: Continuous = Continuous(
     "lognorm",
-    lambda y, s: -0.5 * np.square(np.log(y) / s) - np.log(s * y) - _LOG_ROOT_TWO_PI,
+    lambda y, s: -0.5 * np.square(np.log(y) / s) - np.log(s) - np.log(y) - _LOG_ROOT_TWO_PI,
     ("s",),
     _from(0.0),
     open=True,
@@ -366,6 +369,7 @@ weibull_min: Continuous = Continuous(
     _from(0.0),
     below=lambda y, c: -np.expm1(-(y**c)),
     above=lambda y, c: np.exp(-(y**c)),
+    log_below=lambda y, c: log_reached(c * np.log(y)),
     log_above=lambda y, c: -(y**c),
     quantile=lambda q, c: (-np.log1p(-q)) ** (1.0 / c),
     middle=lambda c: np.exp(_gammaln(1.0 + 1.0 / c)),
@@ -381,6 +385,7 @@ pareto: Continuous = Continuous(
     safe=lambda b: 2.0,
     below=lambda y, b: -np.expm1(-b * np.log(y)),
     above=lambda y, b: y ** (-b),
+    log_below=lambda y, b: log_reached(np.log(b) + np.log(np.log(y))),
     log_above=lambda y, b: -b * np.log(y),
     quantile=lambda q, b: np.exp(-np.log1p(-q) / b),
     middle=lambda b: _otherwise_infinite(lambda b: b / (b - 1.0), b, 1.0),
@@ -455,19 +460,19 @@ truncnorm: Continuous = Continuous(
 
 # --- discrete -----------------------------------------------------------------------------------------------
 def _poisson(k: Any, whole: Any, mu: Any) -> Any:
-    return np.where(whole, _xlogy(k, mu) - _gammaln(k + 1.0) - mu, -np.inf)
+    return np.where(whole, seldom("log_gamma_density", k + 1.0, mu), -np.inf)
 
 
 def _binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
     there = whole & (k <= n)
     k = np.where(there, k, 0.0)
-    ways = _gammaln(n + 1.0) - _gammaln(k + 1.0) - _gammaln(n - k + 1.0)
-    return np.where(there, ways + _xlogy(k, p) + _xlog1py(n - k, -p), -np.inf)
+    mass = seldom("log_beta_density", k + 1.0, np.where(there, n - k, 0.0) + 1.0, p) - np.log(n + 1.0)
+    return np.where(there, mass, -np.inf)
 
 
 def _negative_binomial(k: Any, whole: Any, n: Any, p: Any) -> Any:
-    ways = _gammaln(n + k) - _gammaln(k + 1.0) - _gammaln(n)
-    return np.where(whole, ways + n * np.log(p) + _xlog1py(k, -p), -np.inf)
+    mass = seldom("log_beta_density", n, k + 1.0, p) + np.log(p) - np.log(n + k)
+    return np.where(whole, mass, -np.inf)
 
 
 def _beta_binomial(k: Any, whole: Any, n: Any, a: Any, b: Any) -> Any:
@@ -494,6 +499,8 @@ poisson: Discrete = Discrete(
     lambda mu: mu >= 0,
     below=lambda k, mu: _gammaincc(k + 1.0, mu),
     above=lambda k, mu: _gammainc(k + 1.0, mu),
+    log_below=lambda k, mu: seldom("log_gammainc", k + 1.0, mu, above=True),
+    log_above=lambda k, mu: seldom("log_gammainc", k + 1.0, mu),
     middle=lambda mu: mu,
     spread=lambda mu: mu,
 )
@@ -504,6 +511,8 @@ binom: Discrete = Discrete(
     _counted,
     below=lambda k, n, p: _up_to(k, n, lambda k, n: _betaincc(k + 1.0, n - k, p), 1.0),
     above=lambda k, n, p: _up_to(k, n, lambda k, n: _betainc(k + 1.0, n - k, p), 0.0),
+    log_below=lambda k, n, p: _up_to(k, n, lambda k, n: _log_betaincc(k + 1.0, n - k, p), 0.0),
+    log_above=lambda k, n, p: _up_to(k, n, lambda k, n: seldom("log_betainc", k + 1.0, n - k, p), -np.inf),
     middle=lambda n, p: n * p,
     spread=lambda n, p: n * p * (1.0 - p),
 )
@@ -514,6 +523,8 @@ bernoulli: Discrete = Discrete(
     lambda p: (p >= 0) & (p <= 1),
     below=lambda k, p: np.where(k < 1, 1.0 - p, 1.0),
     above=lambda k, p: np.where(k < 1, p, 0.0),
+    log_below=lambda k, p: np.where(k < 1, np.log1p(-p), 0.0),
+    log_above=lambda k, p: np.where(k < 1, np.log(p), -np.inf),
     middle=lambda p: p,
     spread=lambda p: p * (1.0 - p),
 )
@@ -524,6 +535,8 @@ nbinom: Discrete = Discrete(
     lambda n, p: (n > 0) & (p > 0) & (p <= 1),
     below=lambda k, n, p: _betainc(n, k + 1.0, p),
     above=lambda k, n, p: _betaincc(n, k + 1.0, p),
+    log_below=lambda k, n, p: seldom("log_betainc", n, k + 1.0, p),
+    log_above=lambda k, n, p: _log_betaincc(n, k + 1.0, p),
     middle=lambda n, p: n * (1.0 - p) / p,
     spread=lambda n, p: n * (1.0 - p) / (p * p),
 )
@@ -534,6 +547,8 @@ geom: Discrete = Discrete(
     lambda p: (p > 0) & (p <= 1),
     below=lambda k, p: -np.expm1(_xlog1py(k, -p)),
     above=lambda k, p: np.exp(_xlog1py(k, -p)),
+    log_below=lambda k, p: log_reached(np.log(k) + np.log(-np.log1p(-p))),
+    log_above=lambda k, p: _xlog1py(k, -p),
     middle=lambda p: 1.0 / p,
     spread=lambda p: (1.0 - p) / (p * p),
     first=1,

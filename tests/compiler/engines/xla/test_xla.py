@@ -410,3 +410,11 @@ def test_an_integer_over_zero_is_zero_as_numpy_has_it(dtype):
             for got, wanted in zip(step(x, y), (x // y, x % y), strict=True):
                 np.testing.assert_array_equal(got, wanted)
                 assert got.dtype == wanted.dtype
+
+
+def test_slopes_of_shares_by_their_place():
+    special = pytest.importorskip("scipy.special")
+    x = np.array([0.3, 2.0, 7.0])
+    for f in (lambda x: special.gammainc(2.5, x), special.log_ndtr, lambda x: special.log_ndtr(-x)):
+        slope = clearprop.grad(lambda x, f=f: np.sum(f(x)))
+        np.testing.assert_allclose(compiled(slope)(x), slope(x), rtol=1e-12)

@@ -20,7 +20,7 @@ from jax import lax
 from clearprop.compiler.engines.xla.bounds import Bounds
 from clearprop.compiler.engines.xla.networks import NETWORKS, halves, philox
 from clearprop.compiler.engines.xla.products import product
-from clearprop.compiler.engines.xla.special import NAMES, function_of
+from clearprop.compiler.engines.xla.special import NAMES, ORDERED, function_of
 from clearprop.compiler.program.builder import Unlowered
 from clearprop.compiler.program.core import indices, ufunc_of
 from clearprop.compiler.program.ir import Value, turns_of
@@ -249,6 +249,16 @@ def _special(name: str) -> Translate:
     return lambda v, xs, bounds: function(*(jnp.asarray(x, v.dtype) for x in xs))
 
 
+def _of_order(name: str) -> Translate:
+    def translate(v: Value, xs: list[Any], bounds: Bounds) -> Any:
+        function = ORDERED.get((name, v.attrs["order"]))
+        if function is None:
+            raise Unlowered(f"{name} of order {v.attrs['order']} has no translation to XLA")
+        return function(*(jnp.asarray(x, v.dtype) for x in xs))
+
+    return translate
+
+
 def _repeated(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     """A loop as JAX's, whose body is one turn in core ops; its results laid flat as NumPy lays them."""
     turns = turns_of(v)
@@ -320,6 +330,7 @@ CALLS: dict[str, Translate] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _beyond),
     **dict.fromkeys(("cholesky", "eigh", "eigh_again", "eigvalsh", "qr", "svd", "svd_again"), _decomposed),
     **{name: _special(name) for name in NAMES},
+    **{name: _of_order(name) for name, _ in ORDERED},
     **NETWORKS,
     "convolution": _convolution,
     "transposed_convolution": _transposed_convolution,

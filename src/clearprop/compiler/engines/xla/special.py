@@ -64,6 +64,7 @@ FOLLOWING: dict[str, Callable[..., Any]] = {
     "erfcinv": lambda x: -of.ndtri(0.5 * x) / jnp.sqrt(jnp.asarray(2.0, x.dtype)),
     "betaincc": lambda a, b, x: of.betainc(b, a, 1 - x),
     "cosm1": lambda x: -2 * jnp.sin(0.5 * x) ** 2,
+    "erfcx": lambda x: 2 * jnp.exp(x * x + of.log_ndtr(-jnp.sqrt(jnp.asarray(2.0, x.dtype)) * x)),
     "exprel": _exprel,
     "gammaln": gammaln,
     "huber": _huber,
@@ -71,6 +72,14 @@ FOLLOWING: dict[str, Callable[..., Any]] = {
     "pseudo_huber": _pseudo_huber,
 }
 """What follows from functions that are there."""
+
+
+ORDERED: dict[tuple[str, int], Callable[..., Any]] = {
+    ("log_gamma_density", 0): lambda a, x: of.xlogy(a - 1, x) - x - gammaln(a),
+    ("log_gamma_density", 1): lambda a, x: jnp.log(x) - of.digamma(a),
+    ("polygamma_rise", 0): lambda a, b: of.digamma(a + b) - of.digamma(a),
+}
+"""Functions with an order, of which XLA has the lowest."""
 
 
 def function_of(name: str) -> Callable[..., Any]:
