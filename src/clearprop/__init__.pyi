@@ -1096,6 +1096,10 @@ def of_different_values(g: ArrayLike, w: Tensor, *, columns: Any = ..., zero: bo
 @overload
 def of_different_values(g: ArrayLike, w: ArrayLike, *, columns: Any = ..., zero: bool = ...) -> Any: ...
 @overload
+def of_full_columns(r: Tensor, *, free: int = ...) -> Tensor: ...
+@overload
+def of_full_columns(r: ArrayLike, *, free: int = ...) -> Any: ...
+@overload
 def of_full_rank(x: Tensor, rank: _Input, *, full: int = ...) -> Tensor: ...
 @overload
 def of_full_rank(x: ArrayLike, rank: Tensor, *, full: int = ...) -> Tensor: ...
@@ -1766,6 +1770,7 @@ __all__ = [
     "not_equal",
     "numerical_grad",
     "of_different_values",
+    "of_full_columns",
     "of_full_rank",
     "optim",
     "owens_t",

@@ -504,3 +504,49 @@ def test_a_hook_on_a_tensor_of_another_graph_changes_nothing():
     handle.remove()
 
     np.testing.assert_allclose(t.grad, np.ones((2, 2)), atol=1e-12)
+
+
+# --- QR of matrices without full rank -----------------------------------------------------------------------
+LAST_DEPENDS = np.array([[1.0, 2.0, 3.0], [2.0, 4.5, 6.5], [1.0, 0.0, 1.0]])  # the sum of the others
+W = np.array([[0.3, -1.2, 0.7], [1.1, 0.4, -0.5], [-0.6, 0.9, 1.3]])
+QRS = {
+    "square": LAST_DEPENDS,
+    "two equal columns": np.array([[2.0, 1.0, 1.0], [0.7, 3.0, 3.0], [0.4, -1.0, -1.0]]),
+    "wide": np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 7.0]]),
+    "of one": np.zeros((1, 1)),
+    "of a stack": np.stack([LAST_DEPENDS, LAST_DEPENDS + np.eye(3)]),
+}
+
+
+@pytest.mark.parametrize("executor", [None, *(e for e in ("numpy", "llvm") if e in available_executors())])
+@pytest.mark.parametrize("name", QRS)
+def test_a_last_column_that_depends_on_the_others_has_its_qr(name, executor):
+    """A division by the last entry of R, which is rounding there, gave any number."""
+    x = QRS[name]
+
+    def f(a):
+        q, r = np.linalg.qr(a)
+        n = q.shape[-1]
+        return np.sum(q**3 * W[:n, :n]) + np.sum(np.sin(r) * W[: r.shape[-2], : r.shape[-1]])
+
+    run = grad(f) if executor is None else clearprop.compile(grad(f), executor=executor)
+    wanted, h = np.zeros_like(x), 1e-6
+    for place in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[place] = h
+        wanted[place] = (f(x + step) - f(x - step)) / (2 * h)
+    np.testing.assert_allclose(run(x), wanted, atol=1e-8)
+
+
+@pytest.mark.parametrize("mode", ["reduced", "complete", "r"])
+@pytest.mark.parametrize(
+    "x", [np.outer([1.0, 2.0, 3.0], [1.0, 2.0]), np.zeros((3, 3)), np.ones((3, 3)), np.eye(2)[:, :1] * 0j]
+)
+def test_columns_that_depend_on_those_before_them_are_refused(x, mode):
+    def f(a):
+        z = np.linalg.qr(a, mode)
+        return np.sum(np.real(z if mode == "r" else z.R))
+
+    for run in (grad(f), clearprop.compile(grad(f), executor="numpy")):
+        with pytest.raises(GradientError, match="have no direction of their own"):
+            run(x)

@@ -54,6 +54,7 @@ _rule(
     "svdvals",
     "qr",
     "qr_rest",
+    "of_full_columns",
     "unturned",
     "eigh_weighed",
     "svd_weighed",

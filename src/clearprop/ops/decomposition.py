@@ -491,11 +491,43 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: 
 
 # --- QR -----------------------------------------------------------------------------------------------------
 def _qr_rule(g: Any, z: Any, x: Any) -> Any:
-    """(gQ + Q M) R^-H, where M is R gR^H - gQ^H Q with its lower triangle mirrored."""
-    m = x.shape[-2]
+    """Q (gR + T R^-H) + (gQ - Q Q^H gQ) R^-H, where T is the part below the diagonal of A - A^H.
+
+    A is Q^H gQ + R gR^H. A square real x has a Q and an R of their own where only the last column depends on
+    the others: LAPACK leaves the sign of the last entry of R to x, and T has nothing in its last column.
+    """
+    m, n = x.shape[-2:]
     q, r, gq, gr = z[..., :m, :], z[..., m:, :], g[..., :m, :], np.triu(g[..., m:, :])
-    inner = mirrored(r @ adjoint(gr) - adjoint(gq) @ q)
-    return adjoint(ops["solve"](r, adjoint(gq + q @ inner)))
+    free = int(m == n and x.dtype.kind != "c")
+    r = ops["of_full_columns"](r, free=free)
+    if x.dtype.kind == "c":  # the same, with what asks for the phases on the diagonal
+        inner = mirrored(r @ adjoint(gr) - adjoint(gq) @ q)
+        return adjoint(ops["solve"](r, adjoint(gq + q @ inner)))
+    asked = adjoint(q) @ gq
+    turns = asked + r @ adjoint(gr)
+    turns = np.tril(turns - adjoint(turns), -1)
+    safe = np.where(np.diag(np.arange(n) >= n - free), x.dtype.type(1), r)
+    d = q @ (gr + adjoint(ops["solve"](safe, adjoint(turns))))
+    return d if m == n else d + adjoint(ops["solve"](r, adjoint(gq - q @ asked)))
+
+
+@define("of_full_columns", "opaque", lambda g, z, r, free: g, facts=Facts(kinks=False, plane="stated"),
+        examples=(((np.triu(_SYMMETRIC),), {"free": 1}),))  # fmt: skip
+def of_full_columns(r: Any, *, free: int = 0) -> Any:
+    """`r` as it is; GradientError where an entry of its diagonal, but for the last `free`, is 0.
+
+    Then a column of x depends on those before it, and the direction that Q gives it is no function of x.
+    """
+    n = r.shape[-1]
+    sizes = np.absolute(np.diagonal(r, axis1=-2, axis2=-1))
+    largest = np.max(np.absolute(r), axis=(-2, -1), initial=0)[..., None]
+    lost = sizes[..., : n - free] <= 8 * n * np.finfo(r.dtype).eps * largest
+    if np.any(lost):
+        wanted = "columns that depend on those before them have no direction of their own, so no derivative"
+        hint = "linearly independent columns, or np.linalg.svdvals, pinv or lstsq, which need none"
+        got = f"R with the diagonal {sizes.ravel()[:6]}"
+        raise GradientError(lesson("qr(x), backward", wanted, got, hint=hint))
+    return +r
 
 
 @define(
@@ -514,7 +546,7 @@ def _rest_rule(g: Any, z: Any, x: Any) -> Any:
     """-Z g^H Q R^-H: the rest stays orthogonal to Q. What would turn within it is no function of x."""
     m = x.shape[-2]
     packed = ops["qr"](x)
-    q, r = packed[..., :m, :], packed[..., m:, :]
+    q, r = packed[..., :m, :], ops["of_full_columns"](packed[..., m:, :])
     asked = adjoint(z) @ g
     turns = ops["unturned"](asked - adjoint(asked))
     return adjoint(ops["solve"](r, adjoint(z @ (turns @ (adjoint(z) @ q) - adjoint(g) @ q))))
