@@ -283,13 +283,13 @@ class CompiledStep(Generic[P, R]):
         new_args, new_kwargs = key.stand_ins(recorder, args, kwargs, watch.around.buffers)
         without = [t for t in recorder.before if t.grad is None]
         try:
-            with watch.noting(_meeting(watch, recorder, arrays, tensors, without)):
+            with watch.noting(_meeting(watch, recorder, arrays, tensors, without)), watch.uses:
                 result = record(recorder, self.function, new_args, new_kwargs)
             tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
             values = tuple(t._value for t in outputs)
             del result, outputs  # and with them the graph, before the plan asks for memory
-            settled = self._settled(key, watch)
+            settled, asked = self._settled(key, watch)
             mark = fingerprint(program, cleared)
             known = self.plans.setdefault(key, [])
             twin = next((v for v in known if v.mark == mark), None)
@@ -318,7 +318,7 @@ class CompiledStep(Generic[P, R]):
         if twin:
             self.suspects.acquit(twin.guard.contents, recorder.read_anew(program))
         contents = self.suspects.among(watch.around.buffers, recorder.frozen)
-        guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables)
+        guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables, asked)
         seen = {} if self.prove == "never" else picture(self.function, passed, watch.tables)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
         variant.subclassed = any(x.following for x in recorder.given)  # type: ignore[attr-defined]
@@ -333,18 +333,20 @@ class CompiledStep(Generic[P, R]):
         recorder.undo()
         return tree(recording.run(arrays, tensors), args, kwargs)
 
-    def _settled(self, key: Key, watch: Lookout) -> bool:
-        """Tell whether the recording is good for later calls; with `fallback`, none is where one is refused.
+    def _settled(self, key: Key, watch: Lookout) -> tuple[bool, list[Any]]:
+        """Tell whether the recording is good for later calls, and what it has asked besides.
+
+        With `fallback` none is where one is refused.
 
         What cannot be taken back must not be done twice: this call's result is the recording's own then.
         """
         try:
-            return watch.check()
+            return watch.check(), watch.asked()
         except RecordingError as error:
             if not self.fallback or watch.can_go_back():
                 raise
             self.refusals[key] = str(error)
-            return False
+            return False, []
 
     def give_up(self, variant: Variant, key: Key, why: str, for_good: bool) -> None:
         """Drop a plan that is not what the function does; `for_good` where the next would be no other."""

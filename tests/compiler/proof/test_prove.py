@@ -1,7 +1,6 @@
 """A compiled step proves itself: when, what it compares, what it says, and that bits do not depend on it."""
 
 import itertools
-import os
 import threading
 import types
 
@@ -359,29 +358,30 @@ def test_what_differs_is_said_and_undone(executor, fault):
     assert step(np.array([1.0, 3.0])).value == np.sum((value * [1.0, 3.0]) ** 2)  # recorded again
 
 
-def test_what_the_function_reads_from_outside_is_found(monkeypatch):
-    step = clearprop.compile(lambda x: np.sum(x) * len(os.environ.get("CLEARPROP_TEST", "1")), prove="always")
+def test_what_the_function_reads_from_outside_is_found(tmp_path):
+    file = tmp_path / "scale.npy"
+    np.save(file, 1.0)
+    step = clearprop.compile(lambda x: np.sum(x) * np.load(file), prove="always")
     step(np.ones(2))
     step(np.ones(2))
-    monkeypatch.setenv("CLEARPROP_TEST", "four")
-    with pytest.raises(ProofError, match=r"the function gives 8.0, the plan 2.0(.|\n)*\(environ\)"):
+    np.save(file, 4.0)
+    with pytest.raises(ProofError, match=r"the function gives 8.0, the plan 2.0(.|\n)*\(load\)"):
         step(np.ones(2))
 
 
-def test_an_error_that_only_the_function_raises_is_found():
+def test_an_error_that_only_the_function_raises_is_found(tmp_path):
+    file = tmp_path / "a file"
+
     def step(x):
-        if os.environ.get("CLEARPROP_TEST"):
+        if file.exists():
             raise KeyError("no")
         return np.sum(x)
 
     compiled = clearprop.compile(step, prove="always")
     compiled(np.ones(2))
-    os.environ["CLEARPROP_TEST"] = "1"
-    try:
-        with pytest.raises(ProofError, match="the function raises KeyError: 'no', the plan nothing"):
-            compiled(np.ones(2))
-    finally:
-        del os.environ["CLEARPROP_TEST"]
+    file.touch()
+    with pytest.raises(ProofError, match="the function raises KeyError: 'no', the plan nothing"):
+        compiled(np.ones(2))
 
 
 def test_a_function_that_gives_two_results_is_told_apart():
@@ -445,12 +445,12 @@ def _draws(things):
         (_replaces, None),
     ],
 )
-def test_what_a_step_begins_to_change_late_is_found_by_a_later_proof(late, meanwhile, monkeypatch):
+def test_what_a_step_begins_to_change_late_is_found_by_a_later_proof(late, meanwhile, tmp_path):
     things = {"counter": 0, "list": [], "array": np.zeros(2), "generator": np.random.default_rng(0)}
-    monkeypatch.delenv("CLEARPROP_TEST", raising=False)
+    file = tmp_path / "a file"
 
     def step(x):
-        if os.environ.get("CLEARPROP_TEST"):
+        if file.exists():
             late(things)
         return x * 2.0
 
@@ -459,7 +459,7 @@ def test_what_a_step_begins_to_change_late_is_found_by_a_later_proof(late, meanw
         compiled(np.ones(3))
         if meanwhile is not None:
             meanwhile(things)
-    monkeypatch.setenv("CLEARPROP_TEST", "1")
+    file.touch()
     with pytest.raises(RecordingError):  # a ProofError, where nothing else has changed
         compiled(np.ones(3))
 

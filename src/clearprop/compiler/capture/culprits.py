@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import contextvars
 import dis
+import functools
 import itertools
 import os
 import sys
@@ -67,7 +68,7 @@ def picture(
     Private attributes are in it too, and of large `tables` what was read. The nearest things come first, and
     no array is kept.
     """
-    return {name: _seen(x) for name, x in _reached(function, passed, tables)}
+    return {name: _seen(x) for name, x in reached(function, passed, tables)}
 
 
 def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> dict[int, str]:
@@ -78,7 +79,7 @@ def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> di
     ['argument 0.weight']
     """
     found: dict[int, str] = {}
-    for name, x in _reached(function, passed):
+    for name, x in reached(function, passed):
         if isinstance(x, Tensor):
             found.setdefault(id(x), name)
     return found
@@ -118,7 +119,7 @@ def _seen(x: Any) -> tuple[str, Any]:
     return "object", id(x)
 
 
-def _reached(
+def reached(
     function: Any, passed: Iterable[Any], tables: LargeTables | None = None
 ) -> Iterator[tuple[str, Any]]:
     """Yield `(name, thing)` for all that a function may look at, each object once, the nearest first."""
@@ -146,6 +147,10 @@ def _parts(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, Any]]:
         yield from _variables(x)
     elif isinstance(x, types.MethodType):
         yield from (("self", x.__self__), ("", x.__func__))
+    elif isinstance(x, functools.partial):
+        yield from ((name, y) for y in (x.func, *x.args, *x.keywords.values()))
+    elif isinstance(x, types.BuiltinMethodType):
+        yield name, x.__self__
     elif isinstance(x, Mapping):
         yield from ((f"{name}[{k!r}]", y) for k, y in list(x.items()) if not isinstance(k, Tensor))
     elif isinstance(x, (list, tuple, deque)):
@@ -216,7 +221,7 @@ def likely_lines(function: Callable[..., Any]) -> list[str]:
     `step.py:12 works in place (*=)`.
     """
     found: list[str] = []
-    for _, x in _reached(function, ()):
+    for _, x in reached(function, ()):
         if isinstance(x, types.FunctionType) and _of_users(x):
             found += _lines_of(x.__code__)
     if isinstance(function, types.FunctionType) and _of_users(function):

@@ -12,7 +12,7 @@ from typing import Any
 from clearprop import structure
 from clearprop.compiler.capture.attributes import PAST
 from clearprop.compiler.capture.chance import drawn, taken
-from clearprop.compiler.capture.culprits import checksum, likely_lines
+from clearprop.compiler.capture.culprits import checksum, likely_lines, reached
 from clearprop.compiler.capture.places import PlacesOfTables
 from clearprop.compiler.capture.reading import ASKING
 from clearprop.compiler.capture.refusals import RecordingError
@@ -28,6 +28,7 @@ from clearprop.compiler.capture.surroundings import (
 )
 from clearprop.compiler.capture.tables import COUNTS, MANY, LargeTables
 from clearprop.compiler.capture.undoing import Undoing
+from clearprop.compiler.capture.uses import Places, Uses, might_ask
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -65,6 +66,7 @@ class Lookout:
         self.places: PlacesOfTables | None = None
         self.unseen: bool = False  # whether the run may have read what nobody was told of
         self.others, self.count = list(others), structure.count()
+        self.uses: Uses = Uses(self._unknown())
         self.before: Snapshot = self.around.snapshot()
         self._start()
         self.back: Undoing | None = None
@@ -76,6 +78,43 @@ class Lookout:
         self.taken: list[Any] = list(map(taken, self.around.iterators))
         self.sums: list[int] = list(map(checksum, self.around.buffers))
         self.same: bool = False  # whether nothing had changed when it was last checked
+        self.hidden: list[Any] = [x.get("") for x in self.around.asking]
+
+    def _unknown(self) -> list[Any]:
+        """Return the objects of which it matters whether the run asks them: code in reach names them."""
+        around, closed = self.around, self.around.closed
+        words = {name for code in around.codes for name in named_in(code)} if around.asking else set()
+        words |= around.methods
+        found = [x.thing for x in around.asking if not words.isdisjoint(x.row.asked.split())]
+        if closed:
+            found += might_ask(closed, self._places(), around.codes)
+        return found
+
+    def _places(self) -> Places:
+        return list(reached(self.function, self.others, self.tables))
+
+    def asked(self) -> list[Any]:
+        """Return what the run has asked of them, after it; RecordingError where nobody can look into one."""
+        if self.uses.things:
+            self.uses.by_name(self._places(), self.around.codes)
+        lines = self.uses.asked
+        for x in self.around.closed:
+            if id(x) in lines:
+                name = f"{type(x).__module__}.{type(x).__qualname__}"
+                raise lost(
+                    f"the step asks a {name}, and nobody can tell when it changes: later calls would not ask",
+                    hint="asking it outside of the step, and passing the answer as an argument",
+                    where=f"At {lines[id(x)]}.",
+                )
+        found = [x for x in self.around.asking if id(x.thing) in lines]
+        for x, old in zip(self.around.asking, self.hidden, strict=True):
+            if id(x.thing) in lines and x.get("") is not old:
+                raise lost(
+                    f"the step changes a {type(x.thing).__name__}: later calls would not",
+                    hint="changing it outside of the step, by what the step returns",
+                    where=f"At {lines[id(x.thing)]}.",
+                )
+        return [x.thing for x in found]
 
     def again(self, others: list[Any]) -> bool:
         """Start once more from now, where the very same things are within reach; otherwise return False."""
@@ -137,6 +176,8 @@ class Lookout:
         self.chance += drawn(around.generators)[known:]
         self.taken += map(taken, around.iterators[len(self.taken) :])
         self.sums += map(checksum, around.buffers[buffers:])
+        self.hidden += [x.get("") for x in around.asking[len(self.hidden) :]]
+        self.uses.watch(self._unknown())
         if self.back is not None:
             self.back.extend()
         first = len(around.noting) > noting == 0  # then what all code asks past a class counts
@@ -272,8 +313,9 @@ class Guard:
         others: list[Any],
         contents: list[Contents],
         tables: LargeTables | None = None,
+        asked: Iterable[Any] = (),
     ) -> None:
-        around = Surroundings(function, others, tables)
+        around = Surroundings(function, others, tables, asked)
         self.cells: Any = around.cells
         self.functions: list[types.FunctionType] = around.functions
         self.contents = contents

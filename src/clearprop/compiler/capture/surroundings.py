@@ -9,6 +9,7 @@ import functools
 import gc
 import io
 import itertools
+import os
 import random
 import sys
 import types
@@ -20,9 +21,18 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearprop.compiler.capture.attributes import can_note
+from clearprop.compiler.capture.hidden import (
+    ITERATOR,
+    HiddenContents,
+    HiddenKind,
+    asked_by,
+    has_value,
+    is_closed,
+    row_of,
+)
 from clearprop.compiler.capture.reading import ASKING, can_rebuild, original
 from clearprop.compiler.capture.refusals import RecordingError
-from clearprop.compiler.capture.tables import NAMED, LargeTables
+from clearprop.compiler.capture.tables import FEW, NAMED, LargeTables
 from clearprop.errors import lesson
 from clearprop.modes import Marks
 from clearprop.structure import Notes
@@ -128,7 +138,11 @@ class Surroundings:
     strange: bool
 
     def __init__(
-        self, function: Callable[..., Any], others: Iterable[Any] = (), tables: LargeTables | None = None
+        self,
+        function: Callable[..., Any],
+        others: Iterable[Any] = (),
+        tables: LargeTables | None = None,
+        asked: Iterable[Any] = (),
     ) -> None:
         self.cells: list[types.CellType] = []
         self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
@@ -154,6 +168,14 @@ class Surroundings:
         self._fixed: set[int] = set()  # tables in places where nothing else can be put
         self._stuck: dict[int, Any] = {}  # tuples in such places
         self.noting: dict[type, None] = {}  # classes of objects with many attributes
+        self.asking: list[
+            HiddenContents
+        ] = []  # what moves on in ordinary use, and counts where the step asks it
+        self.closed: list[Any] = []  # objects that nobody can look into
+        self.methods: set[str] = set()  # the names of methods written in C that are kept somewhere
+        self._asked = set(map(id, asked))
+        self._inner: set[int] = set()  # what objects of installed packages hold
+        self._deep: set[int] = set()  # and what these hold: nobody asks for it by name
         self._walk([function, *self._fixed_there(list(others))])
 
     def _walk(self, stack: list[Any]) -> None:
@@ -221,11 +243,15 @@ class Surroundings:
             return
         self._seen.add(id(x))
         self.strange = self.strange or _is_strange(x)
+        places, found = asked_by(x)
+        self.globals += places
+        stack += found
         if isinstance(x, Tensor):
             if x.op is None:
                 self.leaves.append(x)
         elif isinstance(x, _GENERATORS):
             self.generators.append(x)
+            self._tell(x, row_of(x), stack)
         elif isinstance(x, type):
             self._visit_class(x, stack)
         elif isinstance(x, np.ndarray):
@@ -236,6 +262,10 @@ class Surroundings:
                 self._visit_object(x, stack)
         elif isinstance(x, memoryview):
             stack.append(x.obj)
+        elif isinstance(x, np.void):
+            self._tell(x, row_of(x), stack)
+        elif isinstance(x, types.ModuleType) and sys.modules.get(x.__name__) is not x:
+            stack += self._fixed_there([vars(x)])  # made at run time
         elif isinstance(x, (*_PLAIN, *_SKIPPED)):
             return
         elif isinstance(x, types.FunctionType):
@@ -243,6 +273,7 @@ class Surroundings:
         elif isinstance(x, types.MethodType):
             stack += [*self._fixed_there([x.__self__]), x.__func__]
         elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
+            self.methods.add(x.__name__)
             stack += self._fixed_there([x.__self__])
         elif isinstance(x, dict):
             self._visit_container(x, [*x.keys(), *x.values()], stack)
@@ -272,6 +303,7 @@ class Surroundings:
             self.iterators.append(x)
             held = [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
             stack += self._fixed_there(held)
+            self._tell(x, row_of(x) or ITERATOR, stack)
         elif (type(x).__module__ or "").startswith("clearprop.compiler"):
             stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
@@ -280,6 +312,7 @@ class Surroundings:
     def _visit_object(self, x: Any, stack: list[Any]) -> None:
         """Any other object: what it keeps under names, in slots, and what its class names."""
         attributes = getattr(x, "__dict__", None)
+        self._look_into(x, attributes, stack)
         if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
             self._visit_ours(x, attributes, stack)
         elif isinstance(attributes, dict):
@@ -298,6 +331,30 @@ class Surroundings:
             stack += [x.func, *self._fixed_there([x.args, x.keywords])]
         for name in _slots(type(x)):
             self._visit_named(Slots(x), name, stack)
+
+    def _look_into(self, x: Any, attributes: Any, stack: list[Any]) -> None:
+        """What an object keeps where no attribute shows it: watched, or noted as closed."""
+        row = row_of(x)
+        if row is not None:
+            self._tell(x, row, stack)
+        elif id(x) not in self._deep and is_closed(x):
+            self.closed.append(x)
+        if isinstance(attributes, dict) and not _is_users(type(x)) and len(attributes) <= FEW:
+            held = set(map(id, _within([*attributes.values()], FEW)))
+            ours = type(x).__module__.startswith("clearprop.")
+            if row is not None or ours or id(x) in self._inner:
+                self._deep |= held
+            self._inner |= held
+
+    def _tell(self, x: Any, row: HiddenKind | None, stack: list[Any]) -> None:
+        """Note where the contents of an object are told, and look at what else is there."""
+        if row is None:
+            return
+        if not row.asked or id(x) in self._asked:
+            self.globals.append((HiddenContents(x, row), ""))
+        elif id(x) not in self._deep:
+            self.asking.append(HiddenContents(x, row))
+        stack += self._fixed_there(row.inside(x))
 
     def _attributes_of(self, x: Any, attributes: dict[str, Any]) -> list[Any]:
         """Return what to look at: all that an object keeps, or, where its class can note it, what is read."""
@@ -390,11 +447,23 @@ class Surroundings:
             elif isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
                 spaces.append(vars(held))
                 modules += map(vars(held).get, names)
+            elif isinstance(held, types.ModuleType) and not _is_users(held):
+                self._visit_library(held, names, stack)
         for space in spaces:
             wanted = mine if space is function.__globals__ else names
             for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
                 stack.append(space[name])
+
+    def _visit_library(self, module: types.ModuleType, names: set[str], stack: list[Any]) -> None:
+        """What code names of an installed module: its settings; its functions do not change."""
+        for name in sorted(names.intersection(vars(module))):
+            x = vars(module)[name]
+            if x is not sys.modules and isinstance(x, (*_NUMBERS, list, dict, type(os.environ))):
+                self._visit_named(vars(module), name, stack)
+            places, found = asked_by(x)
+            self.globals += places
+            stack += found
 
     def watched(self) -> int:
         """Return how many entries are looked at at each call."""
@@ -524,10 +593,10 @@ class Slots:
         setattr(self.thing, name, value)
 
 
-def _within(things: list[Any], depth: int = 3) -> list[Any]:
-    """Return these and what plain containers among them hold: the library looks at its own by type."""
-    inside = [y for x in things if type(x) in (dict, list, tuple) for y in _entries(x)]
-    return [*things, *(_within(inside, depth - 1) if inside and depth else [])]
+def _within(things: list[Any], few: int = _LIMIT, depth: int = 3) -> list[Any]:
+    """Return these and what plain containers of `few` entries hold: the library looks at its own by type."""
+    inside = [y for x in things if type(x) in (dict, list, tuple) and len(x) <= few for y in _entries(x)]
+    return [*things, *(_within(inside, few, depth - 1) if inside and depth else [])]
 
 
 def _entries(x: Any) -> Iterable[Any]:
@@ -535,9 +604,9 @@ def _entries(x: Any) -> Iterable[Any]:
 
 
 def _slots(kind: type) -> Iterator[str]:
-    """Yield the names of a user's class and its bases that are kept outside of a `__dict__`."""
+    """Yield the names that a class and its bases keep outside of a `__dict__`, where they may change."""
     for base in kind.__mro__:
-        names = base.__dict__.get("__slots__", ()) if _is_users(base) else ()
+        names = base.__dict__.get("__slots__", ()) if _is_users(base) or not has_value(kind) else ()
         for name in (names,) if isinstance(names, str) else names:
             private = name.startswith("__") and not name.endswith("__")
             if name not in ("__dict__", "__weakref__"):

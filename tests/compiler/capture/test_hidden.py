@@ -1,0 +1,447 @@
+"""What C code keeps inside of objects is watched, or who asks it is refused; who merely holds it is not."""
+
+import array
+import collections
+import contextvars
+import ctypes
+import decimal
+import functools
+import gc
+import hashlib
+import io
+import itertools
+import logging
+import mmap
+import os
+import queue
+import random
+import re
+import sqlite3
+import string
+import sys
+import threading
+import types
+import xml.etree.ElementTree
+import zlib
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop.compiler import RecordingError
+from clearprop.compiler.capture.uses import Uses
+from clearprop.compiler.step import available_executors
+
+pytestmark = pytest.mark.parametrize("executor", available_executors())
+X = np.arange(1.0, 4.0)
+
+
+class Holder:
+    """Holds things under names."""
+
+    def __init__(self, **things):
+        vars(self).update(things)
+
+
+class Slotted:
+    """Holds one in a slot."""
+
+    __slots__ = ("held",)
+
+
+class Structure(ctypes.Structure):
+    """A number of C's."""
+
+    _fields_ = (("number", ctypes.c_double),)
+
+
+def filled(kind, *words):
+    found = kind()
+    for word in words:
+        found.put(word)
+    return found
+
+
+def in_a_slot(thing):
+    found = Slotted()
+    found.held = thing
+    return found
+
+
+def made(**settings):
+    found = types.ModuleType("made_by_a_test")
+    vars(found).update(settings)
+    return found
+
+
+def turned(iterator):
+    next(iterator)
+    return iterator
+
+
+def mapped(size):
+    found = mmap.mmap(-1, size)
+    found[size // 2] = 3
+    return found
+
+
+def pushed(x, word):
+    x.put(word)
+
+
+def variable(value):
+    found = contextvars.ContextVar("found")
+    found.set(value)
+    return found
+
+
+def context_of(value):
+    key = variable(value)
+    return contextvars.copy_context(), key
+
+
+def element():
+    return xml.etree.ElementTree.fromstring("<a k='2'><b>3</b></a>")
+
+
+def record():
+    return np.array([(2.0,)], [("a", float)])[0]
+
+
+# What holds a number, how it is read, and how it is changed in place.
+SEEN = {
+    "a number of C's": (lambda: ctypes.c_int(3), lambda c: c.value, lambda c: setattr(c, "value", 5)),
+    "an array of C's": (
+        lambda: (ctypes.c_double * 3)(1, 2, 3),
+        lambda c: c[0],
+        lambda c: c.__setitem__(0, 5),
+    ),
+    "a structure": (lambda: Structure(3.0), lambda c: c.number, lambda c: setattr(c, "number", 5.0)),
+    "a pointer": (
+        lambda: ctypes.pointer(ctypes.c_double(3.0)),
+        lambda p: p.contents.value,
+        lambda p: setattr(p.contents, "value", 5.0),
+    ),
+    "memory of the system": (lambda: mapped(16), lambda m: m[8], lambda m: m.__setitem__(8, 5)),
+    "much of it": (lambda: mapped(1 << 16), lambda m: m[1 << 15], lambda m: m.__setitem__(1 << 15, 5)),
+    "a view of bytes": (
+        lambda: memoryview(array.array("d", [3.0])),
+        lambda m: m[0],
+        lambda m: m.__setitem__(0, 5.0),
+    ),
+    "an array one by one": (
+        lambda: np.arange(3000.0).flat,
+        lambda f: f[700],
+        lambda f: f.__setitem__(700, 5.0),
+    ),
+    "a row with names": (record, lambda r: float(r["a"]), lambda r: r.__setitem__("a", 5.0)),
+    "bytes in memory": (
+        lambda: io.BytesIO(b"abc"),
+        lambda b: b.getvalue()[0],
+        lambda b: b.getbuffer().__setitem__(0, 7),
+    ),
+    "how far they are read": (lambda: io.BytesIO(b"abc"), lambda b: b.tell() + 1, lambda b: b.seek(2)),
+    "text in memory": (
+        lambda: io.StringIO("abc"),
+        lambda b: len(b.getvalue()),
+        lambda b: b.write("longer"),
+    ),
+    "a queue": (lambda: filled(queue.SimpleQueue, 1), lambda q: q.qsize(), lambda q: q.put(2)),
+    "whether it is empty": (
+        lambda: queue.SimpleQueue(),
+        lambda q: 2.0 if q.empty() else 3.0,
+        lambda q: q.put(2),
+    ),
+    "its method": (
+        lambda: Holder(size=queue.SimpleQueue().qsize),
+        lambda h: h.size() + 1,
+        lambda h: h.size.__self__.put(2),
+    ),
+    "part of a function": (
+        lambda: functools.partial(filled(queue.SimpleQueue, 1).qsize),
+        lambda f: f(),
+        lambda f: f.func.__self__.put(2),
+    ),
+    "another part": (
+        lambda: functools.partial(int, "2"),
+        lambda f: f(),
+        lambda f: f.__setstate__((int, ("5",), {}, {})),
+    ),
+    "a queue in a list": (lambda: [queue.SimpleQueue()], lambda q: q[0].qsize() + 1, lambda q: q[0].put(2)),
+    "a queue in a tuple": (lambda: (queue.SimpleQueue(),), lambda q: q[0].qsize() + 1, lambda q: q[0].put(2)),
+    "a queue in a dict": (
+        lambda: {"q": queue.SimpleQueue(), "other": 1},
+        lambda d: d["q"].qsize() + 1,
+        lambda d: d["q"].put(2),
+    ),
+    "a queue in a slot": (
+        lambda: in_a_slot(queue.SimpleQueue()),
+        lambda s: s.held.qsize() + 1,
+        lambda s: s.held.put(2),
+    ),
+    "a property of it": (
+        lambda: Asking(queue.SimpleQueue()),
+        lambda a: a.size,
+        lambda a: a.inside.put(2),
+    ),
+    "a lock": (threading.Lock, lambda x: 2.0 if x.locked() else 3.0, lambda x: x.acquire()),
+    "an event": (threading.Event, lambda x: 2.0 if x.is_set() else 3.0, lambda x: x.set()),
+    "how numbers round": (
+        lambda: decimal.Context(prec=5),
+        lambda c: float(c.divide(decimal.Decimal(1), decimal.Decimal(3))),
+        lambda c: setattr(c, "prec", 2),
+    ),
+    "variables of a context": (
+        lambda: context_of(2.0),
+        lambda c: c[0][c[1]],
+        lambda c: c[0].run(c[1].set, 5.0),
+    ),
+    "a module made at run time": (
+        lambda: Holder(settings=made(scale=2.0)),
+        lambda h: h.settings.scale,
+        lambda h: setattr(h.settings, "scale", 5.0),
+    ),
+    "an element": (element, lambda e: float(e.get("k")), lambda e: e.set("k", "5")),
+    "the text of one inside": (element, lambda e: float(e[0].text), lambda e: setattr(e[0], "text", "5")),
+    "a generator of numbers": (
+        lambda: np.random.PCG64(1),
+        lambda r: r.state["state"]["state"] % 1000 + 1,
+        lambda r: r.random_raw(),
+    ),
+    "a copy of Python's": (
+        lambda: random.Random(1),
+        lambda r: random.Random.__reduce__(r)[2][1][5] % 1000 + 1,
+        lambda r: r.seed(7),
+    ),
+    "seeds": (
+        lambda: np.random.SeedSequence(1),
+        lambda s: s.n_children_spawned + 1,
+        lambda s: s.spawn(2),
+    ),
+    "how far an iterator has come": (
+        lambda: turned(iter([1, 2, 3, 4])),
+        lambda i: i.__length_hint__(),
+        lambda i: next(i),
+    ),
+    "a count": (lambda: itertools.count(1), lambda c: int(repr(c)[6:-1]), lambda c: next(c)),
+    "the frame of a generator": (
+        lambda: turned(i for i in range(9)),
+        lambda g: g.gi_frame.f_locals["i"] + 1,
+        lambda g: next(g),
+    ),
+}
+WORLD = {
+    "the environment": (
+        lambda: os.environ.__setitem__("CLEARPROP_TEST", "2"),
+        lambda: float(os.environ["CLEARPROP_TEST"]),
+        lambda: os.environ.__setitem__("CLEARPROP_TEST", "5"),
+    ),
+    "asked in another way": (
+        lambda: os.environ.__setitem__("CLEARPROP_TEST", "2"),
+        lambda: float(os.getenv("CLEARPROP_TEST")),
+        lambda: os.environ.__setitem__("CLEARPROP_TEST", "5"),
+    ),
+    "the folder": (
+        lambda: os.chdir("/"),
+        lambda: len(os.getcwd()),
+        lambda: os.chdir(os.path.dirname(__file__)),
+    ),
+    "how decimals round": (
+        lambda: None,
+        lambda: float(decimal.Decimal(1) / 3),
+        lambda: setattr(decimal.getcontext(), "prec", 2),
+    ),
+    "a setting of Python's": (gc.enable, lambda: 2.0 if gc.isenabled() else 3.0, gc.disable),
+    "how arrays are printed": (
+        lambda: np.set_printoptions(precision=3),
+        lambda: np.get_printoptions()["precision"],
+        lambda: np.set_printoptions(precision=8),
+    ),
+    "a name in a library": (
+        lambda: setattr(string, "of_a_test", 2.0),
+        lambda: string.of_a_test,
+        lambda: setattr(string, "of_a_test", 5.0),
+    ),
+}
+
+
+class Asking:
+    """Has a property that asks what it holds."""
+
+    def __init__(self, inside):
+        self.inside = inside
+
+    @property
+    def size(self):
+        return self.inside.qsize() + 1
+
+
+@pytest.fixture
+def _world(monkeypatch):
+    """Put back what these tests change outside of themselves."""
+    monkeypatch.setenv("CLEARPROP_TEST", "2")
+    monkeypatch.setattr(string, "of_a_test", 1.0, raising=False)
+    monkeypatch.chdir("/")
+    with decimal.localcontext(), np.printoptions():
+        yield
+    gc.enable()
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_a_change_inside_of_an_object_is_noticed(name, executor):
+    make, read, change = SEEN[name]
+    thing = make()
+    step = clearprop.compile(lambda x: x * read(thing), executor=executor, prove="never")
+    before = read(thing)
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), X * before)
+    assert step.recordings <= 2
+    change(thing)
+    assert read(thing) != before
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), X * read(thing))
+
+
+@pytest.mark.usefixtures("_world")
+@pytest.mark.parametrize("name", WORLD)
+def test_a_setting_outside_is_read_anew(name, executor):
+    start, read, change = WORLD[name]
+    start()
+    step = clearprop.compile(lambda x: x * read(), executor=executor, prove="never")
+    before = read()
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), X * before)
+    change()
+    assert read() != before
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), X * read())
+
+
+def opened():
+    connection = sqlite3.connect(":memory:")
+    connection.execute("create table numbers (a)")
+    connection.execute("insert into numbers values (2)")
+    return connection
+
+
+# What nobody can look into, and how it is asked.
+CLOSED = {
+    "a data base": (opened, lambda c: c.execute("select a from numbers").fetchone()[0]),
+    "an attribute of one": (opened, lambda c: c.total_changes),
+    "a hash": (lambda: hashlib.sha256(b"a"), lambda h: h.digest()[0]),
+    "a compressor": (zlib.decompressobj, lambda d: 2.0 if d.eof else 3.0),
+}
+PLACES = {
+    "a variable": lambda thing: lambda: thing,
+    "an attribute": lambda thing: (lambda holder: lambda: holder.thing)(Holder(thing=thing)),
+    "a dict": lambda thing: (lambda holder: lambda: holder["thing"])({"thing": thing, "other": 2.0}),
+    "a list": lambda thing: (lambda holder: lambda: holder[0])([thing]),
+    "a default": lambda thing: lambda thing=thing: thing,
+    "a slot": lambda thing: (lambda holder: lambda: holder.held)(in_a_slot(thing)),
+}
+
+
+@pytest.mark.parametrize("name", CLOSED)
+@pytest.mark.parametrize("place", PLACES)
+def test_what_nobody_can_look_into_is_refused_where_a_step_asks_it(place, name, executor):
+    make, read = CLOSED[name]
+    found = PLACES[place](make())
+
+    with pytest.raises(RecordingError, match=r"asks a .*\n  At .*test_hidden.py:\d+\.\n  Try asking"):
+        clearprop.compile(lambda x: x * read(found()), executor=executor)(X)
+
+
+def test_with_fallback_such_a_step_runs_as_it_is_written(executor):
+    connection = opened()
+    step = clearprop.compile(
+        lambda x: x * connection.execute("select a from numbers").fetchone()[0],
+        executor=executor,
+        fallback=True,
+    )
+    for number in (2, 2, 5, 7):
+        connection.execute("update numbers set a = ?", (number,))
+        np.testing.assert_array_equal(step(X), X * number)
+
+
+def logged(x):
+    logging.getLogger("clearprop.a_test").debug("a step")
+    return x * 2.0
+
+
+def held(**things):
+    holder = Holder(scale=2.0, **things)
+    return lambda x: x * holder.scale
+
+
+def locked(lock):
+    def step(x):
+        with lock:
+            return x * 2.0
+
+    return step
+
+
+HELD = {
+    "in an attribute": lambda: held(connection=opened(), hash=hashlib.md5(b""), text=io.StringIO()),
+    "in a dict": lambda: (lambda d: lambda x: x * d["scale"])({"connection": opened(), "scale": 2.0}),
+    "asked whether it is there": lambda: (lambda c: lambda x: x * (1.0 if c is None else 2.0))(opened()),
+    "asked for its class": lambda: (lambda c: lambda x: x * (1.0 if isinstance(c, list) else 2.0))(opened()),
+    "a lock around": lambda: locked(threading.Lock()),
+    "a logger": lambda: logged,
+    "a pattern": lambda: (lambda p: lambda x: x * len(p.match("ab").group()))(re.compile("a(b)")),
+    "a match": lambda: (lambda m: lambda x: x * m.end())(re.match("a+", "aa")),
+    "numbers of other kinds": lambda: (lambda d: lambda x: x * float(d))(decimal.Decimal(2)),
+    "a sorted dict": lambda: (lambda d: lambda x: x * d["a"])(collections.OrderedDict(a=2.0)),
+    "standard output": lambda: (lambda o: lambda x: x * (1.0 if o is None else 2.0))(sys.stdout),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_what_a_step_merely_holds_or_what_stays_is_not_refused(name, executor):
+    step = clearprop.compile(HELD[name](), executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), X * 2)
+    assert step.recordings <= 2
+
+
+def test_what_moves_on_beside_a_step_that_does_not_ask_it_costs_no_recording(executor):
+    text, rng, numbers, lines = io.StringIO(), np.random.default_rng(1), random.Random(2), iter(range(99))
+    waiting = queue.SimpleQueue()
+    step = clearprop.compile(
+        held(text=text, rng=rng, numbers=numbers, lines=lines, waiting=waiting), executor=executor
+    )
+    for _ in range(6):
+        np.testing.assert_array_equal(step(X), X * 2)
+        text.write("a line"), rng.random(), numbers.random(), next(lines), waiting.put(1)
+    assert step.recordings == 1
+
+
+def test_what_a_step_takes_from_a_queue_is_refused(executor):
+    waiting = filled(queue.SimpleQueue, 2.0, 3.0)
+    with pytest.raises(RecordingError, match="changes a SimpleQueue: later calls would not"):
+        clearprop.compile(lambda x: x * waiting.get(), executor=executor)(X)
+
+
+def test_under_another_profiler_what_code_names_counts_as_asked(executor):
+    connection, seen = opened(), []
+    sys.setprofile(lambda *event: seen.append(event[1]))
+    try:
+        with pytest.raises(RecordingError, match=r"asks a sqlite3\.Connection"):
+            clearprop.compile(lambda x: x * connection.total_changes, executor=executor)(X)
+        assert sys.getprofile() is not None
+    finally:
+        sys.setprofile(None)
+    assert seen
+
+
+def test_nobody_listens_after_a_run_that_fails(executor):
+    connection = opened()
+
+    def step(x):
+        raise ValueError(f"{connection}")
+
+    with pytest.raises(ValueError, match="sqlite3"):
+        clearprop.compile(step, executor=executor)(X)
+    assert sys.getprofile() is None
+    with Uses([]):
+        assert sys.getprofile() is None  # where there is nothing to look for
