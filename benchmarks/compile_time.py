@@ -1,9 +1,10 @@
-"""What a first call costs as programs grow: python benchmarks/compile_time.py [--largest 10000] [--who llvm]
+"""What a first call costs as programs grow: python benchmarks/compile_time.py [--largest 10000] [--cpu]
 
 Prints, for chains, training steps of dense nets, unrolled loops and random graphs (`--only` one of them), the
 seconds of the call that compiles at each size, with no machine code kept from earlier runs, and the exponent
 with which the time grew over the last step of sizes (1 is linear). JAX's `jit` runs the same functions where
-it is installed; `--seconds` ends a row that takes longer.
+it is installed; `--seconds` ends a row that takes longer. With `--cpu` it is the processor's time, of all
+threads, for use beside other programs.
 """
 
 from __future__ import annotations
@@ -88,16 +89,18 @@ CASES: dict[str, tuple[Case, bool]] = {  # and whether it is differentiated
 }
 
 
-def first_call(case: Case, gradients: bool, count: int, who: str) -> float:
+def first_call(
+    case: Case, gradients: bool, count: int, who: str, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Return the seconds until the first compiled result is there."""
     if who == "jax":
         jax, jnp = importlib.import_module("jax"), importlib.import_module("jax.numpy")
         function, arrays = case(count, jnp)
         arguments = tuple(range(1, len(arrays)))
         step = jax.jit(jax.value_and_grad(function, arguments) if gradients else function)
-        begin = time.perf_counter()
+        begin = clock()
         jax.block_until_ready(step(*arrays))
-        return time.perf_counter() - begin
+        return clock() - begin
     function, arrays = case(count, np)
     if gradients:
         weights = [Tensor(w, name=f"w{i}") for i, w in enumerate(arrays[1:])]
@@ -111,9 +114,9 @@ def first_call(case: Case, gradients: bool, count: int, who: str) -> float:
 
         arrays = arrays[:1]
     compiled = clearprop.compile(trained if gradients else function, executor=who)
-    begin = time.perf_counter()
+    begin = clock()
     compiled(*arrays)
-    return time.perf_counter() - begin
+    return clock() - begin
 
 
 def main() -> None:
@@ -125,7 +128,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--only", default="")
     parser.add_argument("--who", default="", help="numpy, llvm or jax alone, or some with commas between")
+    parser.add_argument("--cpu", action="store_true", help="the processor's time")
     given = parser.parse_args()
+    clock = time.process_time if given.cpu else time.perf_counter
     sizes = [n for n in (10, 30, 100, 300, 1000, 3000, 10000) if n <= given.largest]
     contenders = ["numpy", "llvm", *(["jax"] if importlib.util.find_spec("jax") else [])]
     contenders = [who for who in contenders if not given.who or who in given.who.split(",")]
@@ -137,7 +142,7 @@ def main() -> None:
             first_call(case, gradients, 2, who)  # what is imported and set up once
             times: list[float] = []
             for n in sizes:
-                times.append(first_call(case, gradients, n, who))
+                times.append(first_call(case, gradients, n, who, clock))
                 if times[-1] > given.seconds:
                     break
             row = "".join(f"{t:9.3f}" for t in times).ljust(9 * len(sizes))

@@ -110,7 +110,7 @@ MUTANTS = (
            "tests/data/test_loader.py::test_a_stopped_loader_goes_on_with_the_very_next_batch"),
     Mutant("data/scale.py", "(np.where(known, small - mean, 0) ** 2).sum(axis=0) / counts", "(np.where(known, small - mean, 0) ** 2).mean(axis=0)",
            "tests/data/test_scale.py::test_missing_values_are_left_out_and_stay"),
-    Mutant("data/reading/delimited.py", """outside = "".join(first.split('"')[::2])""", "outside = first",
+    Mutant("data/reading/delimited.py", """return "".join(line.split('"')[::2])""", "return line",
            "tests/data/test_tables.py::test_a_delimiter_inside_quotes_does_not_count"),
     Mutant("train/state.py", "self.waited >= self.patience", "self.waited > self.patience",
            "tests/train/test_fitting.py::test_early_stopping_keeps_the_best_epoch"),

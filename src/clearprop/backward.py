@@ -89,11 +89,12 @@ def _backward(
         for node, g in grads.items():
             if not isinstance(g, Tensor):  # nothing but constants: a Tensor all the same
                 grads[node] = Tensor(g, requires_grad=False)
+    among = keep if isinstance(keep, set) else None
     with _leaf_lock:
         sums = []  # all of them before any is stored: an error leaves every leaf as it was
         for node in order:
             if node.op is not None:
-                kept = not isinstance(keep, set) or node in keep
+                kept = among is None or node in among
                 node.grad = grads.get(node) if kept else Forgotten(type(node._value))
             elif node in grads:
                 wanted: Any = node.requires_grad
@@ -186,14 +187,15 @@ def walk(
     waiting: _Waiting = {}
     run, known = at if isinstance(at, Rerun) else None, dict[Tensor, Any]()
     seeds = dict(grads)
+    take = grads.get if keep is True else grads.pop if keep is False else _taking(grads, keep)
+    graph = at is _recorded
     for node in reversed(order):
         if waiting or held:
             _ready(node, waiting, grads, at)
         op = node.op
         if op is None:
             continue
-        stays = keep is True or (keep is not False and node in keep)
-        g = grads.get(node) if stays else grads.pop(node, None)
+        g = take(node, None)
         if g is None:
             continue
         if at is None:
@@ -202,7 +204,7 @@ def walk(
             z, xs, attrs = at(node)
         waits = op.together is not None and not followed
         told = None
-        if op.rest is not None and (at is None or at is _recorded or run is not None):
+        if op.rest is not None and (at is None or graph or run is not None):
             plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
             rest = Downstream(
                 node, order, seeds, walk, given=(z, xs), plain=plain, outer=run, known=known
@@ -225,15 +227,19 @@ def walk(
                 yield node, i, d
             if waiting and x in waiting:  # the sum keeps its order
                 _settle(x, waiting, grads, at)
-            before = grads.get(x)
-            if before is not None:
-                grads[x] = before + d
-            elif x.op is None and at is not _recorded and (d is g or getattr(d, "base", None) is not None):
+            if x in grads:
+                grads[x] = grads[x] + d
+            elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
                 grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
             else:
                 grads[x] = d
     for x in [*waiting]:  # what has no turn
         _settle(x, waiting, grads, at)
+
+
+def _taking(grads: dict[Tensor, Any], keep: set[Tensor]) -> Callable[[Tensor, None], Any]:
+    """Return what gives a node's gradient, and drops it unless the node is one to keep."""
+    return lambda node, none: grads.get(node) if node in keep else grads.pop(node, none)
 
 
 def _ready(node: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | None) -> None:

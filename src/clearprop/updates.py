@@ -331,14 +331,14 @@ def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
 def _to_be_changed(frame: FrameType) -> bool:
     """Whether the line reads `x.value` in order to store it again, as `x.value -= step` does."""
     at, code = frame.f_lasti, frame.f_code.co_code
-    while at > 0 and code[at] == _CACHE:  # where Python 3.12 stands once the line has run a few times
+    while code[at] == _CACHE and at > 0:  # where Python 3.12 stands once the line has run a few times
         at -= 2
     if code[at] != _LOAD:
         return False
     at -= 2
-    while at > 0 and code[at] == _EXTENDED:  # a name beyond the first 128 of its code
+    while code[at] == _EXTENDED and at > 0:  # a name beyond the first 128 of its code
         at -= 2
-    return at >= 0 and code[at] == _COPY and code[at + 1] == 1
+    return code[at] == _COPY and code[at + 1] == 1 and at >= 0
 
 
 def _fits(given: np.dtype[Any], dtype: np.dtype[Any]) -> bool:

@@ -43,6 +43,7 @@ class FarStore:
     number, and what nobody else holds. An array in which somebody else may write is sent at each call.
     """
 
+    far: bool = True
     slots: Any
     numbers: Any
     assigned: Any

@@ -361,8 +361,9 @@ class Guard:
             held = list(map(inside, self.cells))
         variables = [space.get(name, END) for space, name in self.spaces]
         # The end shows where one grew or shrank.
+        classes = self._classes() if self.objects else ()
         now = itertools.chain(
-            held, variables, *map(_made_of, self.functions), *self.iterables, self._classes(), (END,)
+            held, variables, *map(_made_of, self.functions), *self.iterables, classes, (END,)
         )
         return all(map(operator.is_, now, self.saved)) or self._equal()
 

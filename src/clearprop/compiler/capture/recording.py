@@ -100,29 +100,26 @@ class Recording:
                 self.busy[0] = 0
 
     def _run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
-        if isinstance(self.store, FarStore):
-            outputs: Any = self.store.run(arguments, tensors)
-            self._clear()
-            return outputs
-        if self.store.kept > PATIENCE:  # what is kept at every step would keep its neighbours too
-            self._use(self.executable.apart(), self.executor)
         store = self.store
-        store.stand_ins = tensors
-        numbers = store.read_numbers()
-        ready = store.ready()
-        if not ready and (store.load() or self.step is None):
-            self.step = None  # lets go of the old arrays
-            self.step = self.executable.prepare(store.arrays)
-        outputs, new = self.step(arguments, numbers)
-        store.write_numbers(new)
-        if not ready:
-            store.settle()
-        self._clear()
-        return outputs
-
-    def _clear(self) -> None:
+        if store.far:
+            outputs: Any = store.run(arguments, tensors)
+        else:
+            if store.kept > PATIENCE:  # what is kept at every step would keep its neighbours too
+                self._use(self.executable.apart(), self.executor)
+                store = self.store
+            store.stand_ins = tensors
+            numbers = store.read_numbers()
+            ready = store.ready()
+            if not ready and (store.load() or self.step is None):
+                self.step = None  # lets go of the old arrays
+                self.step = self.executable.prepare(store.arrays)
+            outputs, new = self.step(arguments, numbers)
+            store.write_numbers(new)
+            if not ready:
+                store.settle()
         for state in self.cleared:
-            self.store.tensor(state).grad = None
+            store.tensor(state).grad = None
+        return outputs
 
 
 def fingerprint(program: Program, cleared: list[State]) -> Any:

@@ -32,6 +32,7 @@ class Store:
     array, and the step goes on with a copy. Where it is not assigned, a Tensor's array is used as it is.
     """
 
+    far: bool = False  # whether arrays lie elsewhere: see FarStore
     slots: list[State]
     written: list[bool]
     read: list[bool]

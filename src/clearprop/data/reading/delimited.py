@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from clearprop.data.cells import MISSING, Cells, Numbers, Spelling, Words, as_number
+from clearprop.data.reading import complaints
 from clearprop.data.reading.sources import Source
-from clearprop.data.tables import Table, counted
+from clearprop.data.tables import Table
 from clearprop.errors import InputError, lesson
 
 Array = npt.NDArray[Any]
@@ -55,7 +56,7 @@ class Delimited:
         self.source, self.spelling = source, spelling
         self.ahead: int | None = ahead
         """Of a part of a file, how many lines are left out between the names and the row below them."""
-        self.called: str = f"reading {source.name}"
+        self.called: str = complaints.reading(source)
         self.encoding: str = self._encoding(encoding, encodings)
         self.announced = False
         """Whether the first line holds no names, but says what the delimiter is, as Excel has it: `sep=;`."""
@@ -120,7 +121,7 @@ class Delimited:
                 first = piece.first()
                 if self.announced:
                     if not len(piece.lines):
-                        raise self._empty()
+                        raise complaints.empty(self.source)
                     first = piece.first()
                 self.names = self._checked_names(first)
                 self._see_ends(first, piece)
@@ -143,7 +144,7 @@ class Delimited:
             if len(piece.lines):
                 _add(piece, columns, places)
         if not lines:
-            raise self._empty()
+            raise complaints.empty(self.source)
         found = np.concatenate(lines)
         for name, column in columns.items():
             self._no_nul(column, found, name)
@@ -162,18 +163,22 @@ class Delimited:
         """Raise InputError for the first row of another length than the names."""
         for row, cells in enumerate(piece.lengths()):
             if cells != len(self.names):
-                raise self._wrong_length(piece.row(row), piece.lines[row])
+                raise self._odd(piece, row)
         if self.closed and len(piece.lines):
             (last,) = piece.cells([len(self.names) - 1])
             odd = next((row for row, cell in enumerate(last) if cell.strip()), None)
             if odd is not None:
-                raise self._wrong_length(piece.row(odd), piece.lines[odd])
+                raise self._odd(piece, odd)
+
+    def _odd(self, piece: Records, place: int) -> InputError:
+        row, line = piece.row(place), piece.lines[place]
+        return complaints.wrong_length(self.source, self.names, row, line, self.delimiter, self.closed)
 
     def _no_nul(self, column: _Column, lines: Array, name: str) -> None:
         odd = [place for word, place in (column.places or {}).items() if "\0" in word]
         if odd and not column.mixed:
             row = int(np.flatnonzero(np.concatenate(column.pieces) == odd[0])[0])
-            raise self._nul(int(lines[row]))
+            raise complaints.nul(self.source, int(lines[row]))
 
     def _pieces(self) -> Iterator[Records]:
         """Yield rows with their lines, some thousands at a time; empty lines are none.
@@ -197,7 +202,7 @@ class Delimited:
                     if len(piece.lines):
                         yield piece
             except UnicodeError as error:
-                raise self._wrong_encoding() from error
+                raise complaints.wrong_encoding(self.source, self.encoding, self.ahead) from error
 
     def _rows(self, text: Iterator[str], start: int) -> Iterator[Records]:
         reader = csv.reader(text, delimiter=self.delimiter, strict=True)
@@ -214,7 +219,7 @@ class Delimited:
                 if rows:
                     yield Records(rows, lines)
         except csv.Error as error:
-            raise self._not_csv(line, str(error)) from error
+            raise complaints.not_csv(self.source, line, str(error), self.ahead) from error
 
     def _encoding(self, asked: str | None, others: Sequence[str]) -> str:
         if asked is not None:
@@ -248,7 +253,7 @@ class Delimited:
                 lines = list(islice((line for line in text if line.strip()), _LINES))
                 first = lines[0] if lines else ""
             except UnicodeError as error:
-                raise self._wrong_encoding() from error
+                raise complaints.wrong_encoding(self.source, self.encoding, self.ahead) from error
         told = _TOLD.fullmatch(first.strip("\r\n"))
         self.announced = told is not None and asked in (None, told["mark"])
         if asked is not None:
@@ -258,81 +263,11 @@ class Delimited:
     def _checked_names(self, cells: list[str]) -> list[str]:
         names = [cell.strip() or f"column {i}" for i, cell in enumerate(cells, start=1)]
         if all(as_number(cell) is not None for cell in cells):
-            shown = self.delimiter.join(cells[:4])
-            wanted, hint = (
-                "wants the columns' names in its first line",
-                "a first line such as length,width,kind",
-            )
-            raise InputError(lesson(self.called, wanted, f"{shown!r}, which are numbers", hint=hint))
+            raise complaints.no_names(self.source, cells, self.delimiter)
         for i, name in enumerate(names):
             if name in names[:i]:
-                wanted = f"wants a name of its own for every column: {name!r} names columns "
-                raise InputError(lesson(self.called, wanted + f"{names.index(name) + 1} and {i + 1}"))
+                raise complaints.named_twice(self.source, name, names.index(name), i)
         return names
-
-    def _empty(self) -> InputError:
-        wanted = "wants a line of column names and rows below it"
-        return InputError(lesson(self.called, wanted, "the file is empty"))
-
-    # --- complaints ----------------------------------------------------------------------------------
-    def _wrong_length(self, row: list[str], line: int) -> InputError:
-        known = len(self.names) - self.closed
-        if any("\0" in cell for cell in row):
-            return self._nul(line)
-        wanted = f"line {line} has {counted(len(row), 'cell')}, the first line has {known}"
-        where, hint = f"The delimiter is {self.delimiter!r}.", ""
-        if row[0].lstrip().startswith("#"):
-            where, hint = (
-                f"It looks like a comment: {self.delimiter.join(row)[:60]!r}.",
-                "the file without that line",
-            )
-        elif self.names[0].startswith("#"):
-            where = f"The first line looks like a comment: {self.names[0][:60]!r}."
-            hint = "the file without that line"
-        elif self.closed and len(row) == known:
-            wanted = f"line {line} does not end with the delimiter {self.delimiter!r}, as the others do"
-            where, hint = "", "one way to end all lines"
-        elif len(row) == known + 1 and not row[-1].strip():
-            where, hint = "It ends with a delimiter.", "the file without delimiters at the ends of its lines"
-        elif len(row) == known + 1 and line == 2:
-            where += " If every row has one cell more, the first line lacks a name for the first column."
-            hint = 'quotes around a cell that holds the delimiter ("a, b"), or a name for each column'
-        else:
-            hint = 'quotes around a cell that holds the delimiter ("a, b")'
-            if len(row) < known and line > 2:
-                last = self.names[len(row) - 1]
-                where += f" The last cell that is there is {row[-1][:30]!r}, of the column {last!r}."
-        return InputError(lesson(self.called, wanted, where=where, hint=hint))
-
-    def _not_csv(self, line: int, what: str) -> InputError:
-        if "NUL" in what:
-            return self._nul(line)
-        hint = "closing the quote that was opened there" if "unexpected end" in what else ""
-        if hint and self.ahead is not None:
-            hint += "; where quotes stand inside of cells, reading it by one process"
-        return InputError(lesson(self.called, f"line {line + (self.ahead or 0)} is not CSV", what, hint=hint))
-
-    def _nul(self, line: int) -> InputError:
-        got = f"line {line} holds a NUL byte: the file holds bytes of another kind"
-        begins = self.source.begins(2)
-        hint = ""
-        if b"\0" in begins:
-            hint = f"--encoding utf-16-{'be' if begins.startswith(bytes(1)) else 'le'}"
-        return InputError(lesson(self.called, "wants a table of text", got, hint=hint))
-
-    def _wrong_encoding(self) -> InputError:
-        """Look for the line whose bytes are no text."""
-        begins = self.source.begins(2)
-        with self.source.reading() as stream:
-            lines = enumerate(stream, start=1)
-            line, content = next((pair for pair in lines if not _decodes(pair[1], self.encoding)), (1, b""))
-            line += (self.ahead or 0) if line > 1 else 0
-        where = f"Line {line} holds bytes that do not belong to it."
-        windows = re.search(rb"[\x80-\x9f]", content) is not None  # marks there, and nothing in Latin-1
-        hint = f"--encoding {'cp1252' if windows else 'latin-1'}"
-        hint = "--encoding utf-16" if begins in (b"\xff\xfe", b"\xfe\xff") else hint
-        wanted = f"wants text encoded as {self.encoding.removesuffix('-sig')}"
-        return InputError(lesson(self.called, wanted, where=where, hint=hint))
 
 
 def _likeliest(lines: Sequence[str]) -> str:
@@ -354,14 +289,6 @@ def _likeliest(lines: Sequence[str]) -> str:
 def _outside(line: str) -> str:
     """Return what of a line lies outside quotes."""
     return "".join(line.split('"')[::2])
-
-
-def _decodes(content: bytes, encoding: str) -> bool:
-    try:
-        content.decode(encoding)
-    except UnicodeError:
-        return False
-    return True
 
 
 class Records:
