@@ -408,7 +408,7 @@ class Tensor(ChangedByHand, Shared):
         ):  # a chapter of its own, which NumPy loads late, too
             importlib.import_module("clearprop.ops.fourier")
             ours = numpy_functions.get(function)
-        if function in WRITERS:
+        if ours is None and function in WRITERS:
             raise writes(function.__name__)
         if ours is None:
             raise no_rule(f"{function.__module__}.{function.__name__}".replace("numpy", "np", 1))
