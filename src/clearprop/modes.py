@@ -30,6 +30,7 @@ class Observer:
     - `answers`: whether leaves may have other values for it than their own, so that `read` is asked;
     - `unrolls`: whether loops are run for it turn by turn, since it looks at single ops;
     - `rolls`: whether layers walk a sequence by `scan`, since the plan of a turn is for any length;
+    - `repeats`: whether it writes down one turn of a loop for all: what counts outside would count once;
     - `whole`: whether an attention is one formula however long it is, since it looks at the formula;
     - `batches`: the `vmap`s that the call is inside of, the outermost first.
     """
@@ -40,6 +41,7 @@ class Observer:
     answers: bool = False
     unrolls: bool = False
     rolls: bool = False
+    repeats: bool = False
     whole: bool = False
     batches: tuple[Any, ...] = ()
 
@@ -283,8 +285,8 @@ def forgets() -> bool:
     return now is not None and not now.grad_enabled and now.observer is None
 
 
-def observed(observer: Observer) -> Block:
-    """Let `observer` see every op that this thread runs inside the block."""
+def observed(observer: Observer | None) -> Block:
+    """Let `observer` see every op that this thread runs inside the block; None, let nobody."""
     return Block(observer=observer)
 
 

@@ -16,6 +16,10 @@ from clearprop.modes import mode
 _count = 0
 
 
+class Changed(Exception):
+    """A recorded step is for another call: something that decides what is computed is not as it was."""
+
+
 class Notes(deque[Any]):
     """What is noted beside a computation: no result depends on it, so readers of what a step uses pass by."""
 

@@ -1,11 +1,14 @@
 """Learning-rate schedules: the numbers of PyTorch's, and a saved one goes on."""
 
+import copy
+import pickle
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from tests.parity.trajectory import SCHEDULES as CASES
 
-from clearprop import Tensor, optim
-from clearprop.modes import Observer, observed
+from clearprop import Tensor, optim, scan
 
 
 def make(module, params, kind="SGD"):
@@ -86,22 +89,53 @@ def test_setting_the_rate_changes_no_structure():
     assert optimizer.structure() == before
 
 
-def test_a_schedule_refuses_to_be_recorded():
-    class Recorder(Observer):
-        remembers = records = True
-
-        def resolve(self, x):
-            return x
-
-        def python_value(self, tensor, asked):
-            pass
-
+def test_a_schedule_in_the_body_of_a_scan_would_count_once():
     schedule = optim.StepLR(make(optim, [Tensor(1.0)]), 1)
-    with (
-        observed(Recorder()),
-        pytest.raises(RuntimeError, match=r"schedule.step\(\) after the compiled step"),
-    ):
+
+    def body(total, x):
         schedule.step()
+        return total + x, total
+
+    with pytest.raises(RuntimeError, match=r"StepLR.step\(\): counts once in the body of a scan"):
+        scan(body, Tensor(0.0), np.ones(4))
+    assert schedule.last_epoch == 0
+
+
+@pytest.mark.parametrize("metric", [np.ones(3), Tensor(np.ones(3)), None, "0.5", 1j, [1.0]])
+def test_a_metric_is_one_number(metric):
+    schedule = optim.ReduceLROnPlateau(make(optim, [Tensor(1.0)]))
+    with pytest.raises(TypeError, match=r"ReduceLROnPlateau.step\(metric\): wants one real number"):
+        schedule.step(metric)
+    assert schedule.last_epoch == 0
+    schedule.step(Decimal("0.5"))
+    schedule.step(np.float32(0.25))
+    assert schedule.best == 0.25
+
+
+@pytest.mark.parametrize("given", [None, "a", [1.0]])
+@pytest.mark.parametrize("name", ["LambdaLR", "MultiplicativeLR"])
+def test_a_function_that_gives_no_number_is_named(name, given):
+    schedule = getattr(optim, name)(make(optim, [Tensor(1.0)]), lambda n: given if n > 1 else 1.0)
+    schedule.step()
+    with pytest.raises(TypeError, match=rf"(?s){name}\(lr_lambda=\): wants a function.*for step 2"):
+        schedule.step()
+
+
+def test_groups_that_came_later_want_a_new_schedule():
+    optimizer = make(optim, [Tensor(1.0)])
+    schedule = optim.StepLR(optimizer, 1)
+    optimizer.add_param_group({"params": Tensor(2.0)})
+    with pytest.raises(ValueError, match=r"(?s)wants the groups that it was made with: 2 groups, not 1"):
+        schedule.step()
+
+
+def test_a_copy_of_a_schedule_counts_by_itself():
+    schedule = optim.CosineAnnealingLR(make(optim, [Tensor(1.0)]), 9)
+    schedule.step()
+    for other in (copy.deepcopy(schedule), pickle.loads(pickle.dumps(schedule))):
+        assert (other.last_epoch, other.get_last_lr()) == (1, schedule.get_last_lr())
+        other.step()
+        assert (other.last_epoch, schedule.last_epoch) == (2, 1)
 
 
 def test_more_steps_than_one_cycle_has_are_refused():

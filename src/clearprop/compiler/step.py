@@ -324,13 +324,14 @@ class CompiledStep(Generic[P, R]):
         variant.subclassed = any(x.following for x in recorder.given)  # type: ignore[attr-defined]
         variant.tables, variant.seconds = watch.tables, time.perf_counter() - began
         recording.turn[0] = -turns_left(self.prove, 0)
+        recorder.undo()
+        guard.begin({s.tensor for s, _ in program.assignments if s.slot == "value"})
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)
         del known[8:]
         self._forget()
         self.latest = variant
-        recorder.undo()
         return tree(recording.run(arrays, tensors), args, kwargs)
 
     def _settled(self, key: Key, watch: Lookout) -> tuple[bool, list[Any]]:

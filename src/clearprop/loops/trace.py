@@ -43,7 +43,7 @@ class Tracer(Observer):
     once, so that each has its own and the backward pass the same.
     """
 
-    remembers = True
+    remembers = repeats = True
 
     def __init__(self, length: int) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
@@ -49,7 +49,7 @@ class CosineAnnealingWarmRestarts(Schedule):
             done = count - self.T_0 * (self.T_mult**behind - 1) / (self.T_mult - 1)
         return self.eta_min + (base - self.eta_min) * (1 + math.cos(math.pi * done / length)) / 2
 
-    def _next(self, i: int, lr: float, base: float) -> float:
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
         return self.rate(base, self.last_epoch)
 
 
@@ -70,6 +70,7 @@ class CyclicLR(Schedule):
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
 
+    moves: ClassVar[tuple[str, ...]] = ("lr", "momentum", "betas")
     down: int
     scale_fn: Callable[..., Any] | None
     mode: str
@@ -132,7 +133,7 @@ class CyclicLR(Schedule):
         top = self.max_lrs[self.base_lrs.index(base)] if base in self.base_lrs else self.max_lrs[0]
         return base + (top - base) * share * scale
 
-    def _next(self, i: int, lr: float, base: float) -> float:
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
         share, scale = self.height(self.last_epoch)
         return base + (self.max_lrs[i] - base) * share * scale
 

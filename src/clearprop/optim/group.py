@@ -11,6 +11,7 @@ from clearprop import structure
 from clearprop.errors import lesson
 from clearprop.modes import mode
 from clearprop.op import describe
+from clearprop.optim.recordable import HeldNumber
 from clearprop.record import assign, read_number
 from clearprop.tensor import Tensor
 
@@ -26,6 +27,7 @@ class ParameterGroup(MutableMapping[str, Any]):
     writes it down, those that join later share it, and setting `group["lr"]` by hand forgets it.
     """
 
+    set_by_hand: Any = HeldNumber()  # how often the learning rate was, so that a schedule sees that it was
     optional: tuple[str, ...]
     rounds: tuple[str, ...]
     params: list[Any]
@@ -43,7 +45,7 @@ class ParameterGroup(MutableMapping[str, Any]):
         self._flags: dict[str, Any] = {}
         self._check: Callable[[Mapping[str, Any]], None] | None = None
         self.initial_lr: float | None = None
-        self.set_by_hand: int = 0  # how often the learning rate was, so that a schedule sees that it was
+        self.set_by_hand = 0
         for name, value in options.items():
             self[name] = value
         self._check = check
@@ -108,9 +110,10 @@ class ParameterGroup(MutableMapping[str, Any]):
             structure.changed()
         elif isinstance(value, (tuple, list)):
             old = self._numbers.get(name) or (None,) * len(value)
-            pairs = zip(old, value, strict=True)
-            self._numbers[name] = tuple(self._held(name, t, number) for t, number in pairs)
-            structure.changed()  # which of them are None is what a formula decides by
+            new = tuple(self._held(name, t, number) for t, number in zip(old, value, strict=True))
+            if any(a is not b for a, b in zip(old, new, strict=True)):
+                self._numbers[name] = new
+                structure.changed()  # which of them are None is what a formula decides by
         else:
             self._numbers[name] = self._held(name, self._numbers.get(name), value)
 
@@ -149,6 +152,17 @@ class ParameterGroup(MutableMapping[str, Any]):
     def tensor(self, name: str) -> Tensor:
         """Return the Tensor that holds a number."""
         return self._numbers[name]  # type: ignore[no-any-return]
+
+    def changing(self, names: tuple[str, ...]) -> Iterator[Tensor]:
+        """Yield the Tensors of these numbers, and of what tells a schedule who has set the learning rate."""
+        yield type(self).set_by_hand.tensor(self)
+        for name in names:
+            held = self._numbers.get(name)
+            yield from (t for t in (held if isinstance(held, tuple) else (held,)) if t is not None)
+
+    def deciding(self) -> list[Tensor]:
+        """Return the Tensors of the numbers of which it decides what is computed whether they are 0."""
+        return [self._numbers[name] for name in self.optional if name in self._numbers]
 
     def now(self, name: str) -> float:
         """Return the float that a number is at present, also while a step is recorded."""

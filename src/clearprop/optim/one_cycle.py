@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
@@ -28,6 +28,7 @@ class OneCycleLR(Schedule):
     ([0.04, 0.971052, 0.979747, 4e-06], (0.95, 0.999))
     """
 
+    moves: ClassVar[tuple[str, ...]] = ("lr", "momentum", "betas")
     max_lr: float
     total_steps: int
     base_momentum: float
@@ -79,7 +80,7 @@ class OneCycleLR(Schedule):
         down = (self.start_lr,) * (len(self.turns) - 2)
         return self._between((self.start_lr, self.max_lr, *down, self.end_lr), count)
 
-    def _next(self, i: int, lr: float, base: float) -> float:
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
         found = self.rate(base, self.last_epoch)
         return found if base == self.start_lr else found * (base / self.start_lr)
 

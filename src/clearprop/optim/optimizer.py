@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Never
 
 import numpy as np
@@ -209,6 +209,11 @@ class Optimizer:
             if name not in self.bookkeeping
         )
         return own, tuple(group.structure() for group in self.param_groups)
+
+    def deciding(self) -> Iterator[Tensor]:
+        """Yield the Tensors of numbers of which `structure()` says whether they are 0."""
+        for group in self.param_groups:
+            yield from group.deciding()
 
     # --- the step -------------------------------------------------------------------------------------------
     def zero_grad(self, **other: Never) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
+from clearprop.optim.recordable import HeldNumber, recordable, refuse_recording
 from clearprop.optim.schedule import said, settings, take_settings
+from clearprop.tensor import Tensor
 
 SEEN = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 
@@ -32,9 +37,10 @@ class ReduceLROnPlateau:
     min_lr: float | Sequence[float]
     eps: float
     cooldown: int
-    last_epoch: int
-    cooldown_counter: int
-    num_bad_epochs: int
+    last_epoch: Any = HeldNumber()
+    cooldown_counter: Any = HeldNumber()
+    num_bad_epochs: Any = HeldNumber()
+    best: Any = HeldNumber(float)
 
     def __init__(
         self,
@@ -63,11 +69,12 @@ class ReduceLROnPlateau:
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.min_lr, self.eps = threshold, threshold_mode, min_lr, eps
         self.cooldown, self.cooldown_counter, self.num_bad_epochs, self.last_epoch = cooldown, 0, 0, 0
-        self.best: float = math.inf if mode == "min" else -math.inf
+        self.best = math.inf if mode == "min" else -math.inf
 
+    @recordable
     def step(self, metric: Any) -> None:
         """Look at the metric and reduce the learning rates if it has stopped improving."""
-        number = float(metric)
+        number = _number(metric)
         self.last_epoch += 1
         if self._better(number):
             self.best, self.num_bad_epochs = number, 0
@@ -81,10 +88,11 @@ class ReduceLROnPlateau:
             self.cooldown_counter, self.num_bad_epochs = self.cooldown, 0
 
     def _better(self, number: float) -> bool:
+        best: float = self.best
         sign = 1 if self.mode == "max" else -1
         if self.threshold_mode == "rel":
-            return sign * number > sign * self.best * (1 + sign * self.threshold)
-        return sign * number > sign * self.best + self.threshold
+            return sign * number > sign * best * (1 + sign * self.threshold)
+        return sign * number > sign * best + self.threshold
 
     def _reduce(self) -> None:
         groups, least = self.optimizer.param_groups, self.min_lr
@@ -93,6 +101,11 @@ class ReduceLROnPlateau:
             lower = max(group["lr"] * self.factor, low)
             if group["lr"] - lower > self.eps:
                 group.schedule("lr", lower)
+
+    def changing(self) -> list[Tensor]:
+        """Return the Tensors that hold what a step reads and sets."""
+        own = [t for name, t in vars(self).items() if name.endswith("_held")]
+        return own + [t for group in self.optimizer.param_groups for t in group.changing(("lr",))]
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
@@ -107,6 +120,7 @@ class ReduceLROnPlateau:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where a state dict was taken; raises ValueError for the state of another schedule."""
+        refuse_recording("loading a schedule's state", "schedule.load_state_dict(state) between two calls")
         lacking = [name for name in SEEN if name not in state]
         if lacking:
             called, got = "ReduceLROnPlateau.load_state_dict(state)", f"it lacks {', '.join(lacking)}"
@@ -114,3 +128,14 @@ class ReduceLROnPlateau:
         take_settings(self, state)
         for name in SEEN:
             setattr(self, name, state[name])
+
+
+def _number(metric: Any) -> float:
+    """Return a metric as a float; raises TypeError for what is not one real number."""
+    value = metric.value if isinstance(metric, Tensor) else metric
+    several = np.ndim(value) > 0
+    if not several and not isinstance(value, (str, bytes)):
+        with suppress(TypeError, ValueError):
+            return float(value)
+    got, hint = f"{value!r:.60}", "loss.mean()" if several else "schedule.step(val_loss)"
+    raise TypeError(lesson("ReduceLROnPlateau.step(metric)", "wants one real number", got, hint=hint))

@@ -11,8 +11,9 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import refuse_arguments
-from clearprop.modes import mode
 from clearprop.optim.optimizer import Optimizer
+from clearprop.optim.recordable import HeldLists, HeldNumber, HeldNumbers, recordable, refuse_recording
+from clearprop.tensor import Tensor
 
 Factor = Callable[[int], float]
 
@@ -24,8 +25,8 @@ class Schedule:
     calls, so a schedule can be stopped, saved and drawn ahead. That holds as long as nobody else sets the
     learning rate. After another schedule, a plateau or a person has set it, `chain(lr, base, count)` says
     what becomes of the one that is there: schedules of one optimizer compose, by PyTorch's own recursions.
-    Call `step()` after the optimizer's, outside of a compiled step: the step reads the learning rate from a
-    Tensor and needs no new plan.
+    Call `step()` after the optimizer's, inside of a compiled step or after it: what it counts and sets lies
+    in Tensors, so that no new plan is needed.
 
     With `last_epoch` of 0 or more it goes on after that step from the learning rates that are there; raises
     KeyError where a group does not know its first one, `group["initial_lr"]`. Those that `rests` leave the
@@ -33,6 +34,12 @@ class Schedule:
     """
 
     rests: ClassVar[bool] = False
+    moves: ClassVar[tuple[str, ...]] = ("lr",)  # the numbers of a group that it sets
+    last_epoch: Any = HeldNumber()
+    base_lrs: Any = HeldNumbers()
+    _seen: Any = (
+        HeldLists()
+    )  # of every group: what was set here, 1 if nobody else has, how often a person had
 
     if not TYPE_CHECKING:
 
@@ -47,8 +54,8 @@ class Schedule:
             if group.initial_lr is None:
                 self._refuse_unknown(last_epoch)
                 group.initial_lr = float(group["lr"])
-        self.base_lrs: list[Any] = [float(group["initial_lr"]) for group in optimizer.param_groups]
-        self.last_epoch: int = last_epoch + 1
+        self.base_lrs = [float(group["initial_lr"]) for group in optimizer.param_groups]
+        self.last_epoch = last_epoch + 1
         self._begin() if last_epoch < 0 else self._resume()
 
     def join(self) -> None:
@@ -64,17 +71,13 @@ class Schedule:
 
     def _begin(self) -> None:
         groups = self.optimizer.param_groups
-        self._alone = [True] * len(groups)  # nobody else has set this group's learning rate
-        self._written = list(self.base_lrs)
-        self._by_hand = [group.set_by_hand for group in groups]
+        self._seen = self.base_lrs, [1] * len(groups), [group.set_by_hand for group in groups]
         self._set()
 
     def _resume(self) -> None:
         """Go on from the learning rates that are there, which are those of this step, as in PyTorch."""
         groups = self.optimizer.param_groups
-        self._alone = [False] * len(groups)
-        self._written = self.get_last_lr()
-        self._by_hand = [group.set_by_hand for group in groups]
+        self._seen = self.get_last_lr(), [0] * len(groups), [group.set_by_hand for group in groups]
         if not self.rests:
             self._set()
 
@@ -86,9 +89,9 @@ class Schedule:
         """Return what a learning rate that somebody else has set becomes in step `count`."""
         return self.rate(base, count)
 
+    @recordable
     def step(self) -> None:
         """Count one more step and set the learning rates."""
-        self._refuse_recording()
         self.last_epoch += 1
         self._set()
 
@@ -106,8 +109,8 @@ class Schedule:
             "base_lrs": list(self.base_lrs),
             "_last_lr": self.get_last_lr(),
             "alone": [
-                alone and lr == written
-                for alone, lr, written in zip(self._alone, self.get_last_lr(), self._written, strict=True)
+                bool(alone and lr == written)
+                for written, alone, _, lr in zip(*self._seen, self.get_last_lr(), strict=True)
             ],
             "schedule": type(self).__name__,
         }
@@ -117,6 +120,7 @@ class Schedule:
 
         Raises ValueError for the state of another schedule or of other groups; nothing is changed then.
         """
+        refuse_recording("loading a schedule's state", "schedule.load_state_dict(state) between two calls")
         self._refuse_foreign(state)
         take_settings(self, state)
         self.last_epoch, self.base_lrs = state["last_epoch"], list(state["base_lrs"])
@@ -126,13 +130,12 @@ class Schedule:
         if "_last_lr" not in state:  # written before schedules composed
             return
         groups, lrs = self.optimizer.param_groups, [float(lr) for lr in state["_last_lr"]]
-        self._alone = list(
-            state.get("alone", (lr == own for lr, own in zip(lrs, self._written, strict=True)))
-        )
+        written, alone, by_hand = self._seen
+        alone = list(state.get("alone", (lr == own for lr, own in zip(lrs, written, strict=True))))
         for group, lr, base in zip(groups, lrs, self.base_lrs, strict=True):
             group.schedule("lr", lr)
             group.initial_lr = base
-        self._written = lrs
+        self._seen = lrs, alone, by_hand
 
     def _refuse_foreign(self, state: Mapping[str, Any]) -> None:
         called, groups = f"{type(self).__name__}.load_state_dict(state)", len(self.optimizer.param_groups)
@@ -145,24 +148,33 @@ class Schedule:
             raise ValueError(lesson(called, f"wants {groups} learning rates", got, "Nothing was loaded."))
 
     def _set(self) -> None:
-        for i, group in enumerate(self.optimizer.param_groups):
-            lr, base = group["lr"], self.base_lrs[i]
-            if lr != self._written[i]:
-                self._alone[i] = False
-            if group.set_by_hand != self._by_hand[i]:
-                self._by_hand[i] = group.set_by_hand
-                self.base_lrs[i] = base = self._rebased(i, lr, base)
-            new = self._next(i, lr, base)
-            if not new >= 0:
+        bases, (written, alone, by_hand) = self.base_lrs, self._seen
+        groups, new = self.optimizer.param_groups, []
+        if len(groups) != len(bases):
+            called, wanted = f"{type(self).__name__}.step()", "wants the groups that it was made with"
+            where = "The optimizer was given others since, of which it knows no first learning rate."
+            hint = f"a new {type(self).__name__}(optimizer, ...) after add_param_group"
+            got = f"{len(groups)} groups, not {len(bases)}"
+            raise ValueError(lesson(called, wanted, got, where, hint))
+        for i, group in enumerate(groups):
+            lr, base = group["lr"], bases[i]
+            if lr != written[i]:
+                alone[i] = 0
+            if group.set_by_hand != by_hand[i]:
+                by_hand[i] = group.set_by_hand
+                bases[i] = base = self._rebased(i, lr, base)
+            new.append(self._next(i, lr, base, bool(alone[i])))
+            if not new[-1] >= 0:
                 called, wanted = f"{type(self).__name__}.step()", "wants a learning rate of 0 or more"
                 where = f"It was {lr}, and {base} at first; other schedules and you may have set it between."
-                raise ValueError(lesson(called, wanted, f"it would set {new}", where, "an eta_min of 0"))
-            group.schedule("lr", new)
-            self._written[i] = group["lr"]
+                raise ValueError(lesson(called, wanted, f"it would set {new[-1]}", where, "an eta_min of 0"))
+        for group, lr in zip(groups, new, strict=True):
+            group.schedule("lr", lr)
+        self._seen = new, alone, by_hand
 
-    def _next(self, i: int, lr: float, base: float) -> float:
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
         """Return the learning rate of group number `i`, which is `lr` now and was `base` at first."""
-        if self._alone[i]:
+        if alone:
             return self.rate(base, self.last_epoch)
         return self.chain(lr, base, self.last_epoch)
 
@@ -182,13 +194,10 @@ class Schedule:
             hint = 'optimizer.load_state_dict(saved), or group["initial_lr"] = 0.1 in every group'
             raise KeyError(lesson(called, wanted, "one has none", where, hint))
 
-    def _refuse_recording(self) -> None:
-        if mode.observer is not None and mode.observer.records:
-            raise mode.observer.refuse(
-                "a schedule counts in Python, which a compiled step does not repeat",
-                f"{type(self).__name__}.step()",
-                "schedule.step() after the compiled step, in the loop",
-            )
+    def changing(self) -> list[Tensor]:
+        """Return the Tensors that hold what a step reads and sets."""
+        own = [t for name, t in vars(self).items() if name.endswith("_held")]
+        return own + [t for group in self.optimizer.param_groups for t in group.changing(self.moves)]
 
 
 class StepLR(Schedule):
@@ -281,11 +290,21 @@ class LambdaLR(Schedule):
             raise ValueError(lesson(called, f"wants a function, or {groups} of them", got))
         super().__init__(optimizer, last_epoch)
 
-    def _next(self, i: int, lr: float, base: float) -> float:
-        return base * float(self.functions[i](self.last_epoch))
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
+        return base * self.factor(i, self.last_epoch)
 
     def _rebased(self, i: int, lr: float, base: float) -> float:
-        return scaled(lr, base, base * self.functions[i](max(self.last_epoch - 1, 0)))
+        return scaled(lr, base, base * self.factor(i, max(self.last_epoch - 1, 0)))
+
+    def factor(self, i: int, count: int) -> float:
+        """Return what the function of group number `i` gives for a count; TypeError where it is no number."""
+        found = self.functions[i](count)
+        try:
+            return float(found)
+        except (TypeError, ValueError):
+            called, got = f"{type(self).__name__}(lr_lambda=)", f"{found!r:.60} for step {count}"
+            hint = "a function that returns a factor, lambda n: 0.95**n"
+            raise TypeError(lesson(called, "wants a function that gives numbers", got, hint=hint)) from None
 
 
 class LinearLR(Schedule):
@@ -388,11 +407,11 @@ class MultiplicativeLR(LambdaLR):
     def restart(self) -> None:
         """Begin again from the learning rates that are there, times f(0), as in PyTorch."""
         self.last_epoch = 0
-        for function, group in zip(self.functions, self.optimizer.param_groups, strict=True):
-            group.schedule("lr", group["lr"] * function(0))
+        for i, group in enumerate(self.optimizer.param_groups):
+            group.schedule("lr", group["lr"] * self.factor(i, 0))
 
-    def _next(self, i: int, lr: float, base: float) -> float:
-        return lr * self.functions[i](self.last_epoch) if self.last_epoch > 0 else lr
+    def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
+        return lr * self.factor(i, self.last_epoch) if self.last_epoch > 0 else lr
 
     def _rebased(self, i: int, lr: float, base: float) -> float:
         return base

@@ -8,7 +8,9 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.optim.optimizer import Optimizer
+from clearprop.optim.recordable import HeldNumber, recordable, refuse_recording
 from clearprop.optim.schedule import Schedule, said, take_settings, whole
+from clearprop.tensor import Tensor
 
 
 class SequentialLR:
@@ -29,6 +31,7 @@ class SequentialLR:
     [0.5, 0.75, 1.0, 0.5, 0.25]
     """
 
+    last_epoch: Any = HeldNumber()
     optimizer: Optimizer
     schedules: list[Schedule | SequentialLR]
 
@@ -60,7 +63,7 @@ class SequentialLR:
         if last_epoch >= 0:
             wanted, hint = "begins at step 0", "schedule.load_state_dict(saved) after it was made"
             raise ValueError(lesson(f"SequentialLR(last_epoch={last_epoch})", wanted, hint=hint))
-        self.last_epoch: int = 0
+        self.last_epoch = 0
         self.join()
 
     def join(self) -> None:
@@ -74,9 +77,9 @@ class SequentialLR:
         self.last_epoch = 0
         self.schedules[bisect_right(self.milestones, 0)].restart()
 
+    @recordable
     def step(self) -> None:
         """Count one more step and set the learning rates."""
-        self._refuse_recording()
         self.last_epoch += 1
         turn = bisect_right(self.milestones, self.last_epoch)
         if turn and self.milestones[turn - 1] == self.last_epoch:
@@ -84,8 +87,9 @@ class SequentialLR:
         else:
             self.schedules[turn].step()
 
-    def _refuse_recording(self) -> None:
-        self.schedules[0]._refuse_recording()
+    def changing(self) -> list[Tensor]:
+        """Return the Tensors that hold what a step reads and sets."""
+        return [SequentialLR.last_epoch.tensor(self), *(t for s in self.schedules for t in s.changing())]
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
@@ -101,6 +105,7 @@ class SequentialLR:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where a state dict was taken; raises ValueError for the state of other schedules."""
+        refuse_recording("loading a schedule's state", "schedule.load_state_dict(state) between two calls")
         self._refuse_foreign(state)
         for schedule, saved in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(saved)
@@ -142,10 +147,15 @@ class ChainedScheduler:
         if any(s.optimizer is not self.optimizer for s in self.schedules):
             raise ValueError(lesson(called, "wants schedules of one optimizer", "several"))
 
+    @recordable
     def step(self) -> None:
         """Let every schedule count one more step."""
         for schedule in self.schedules:
             schedule.step()
+
+    def changing(self) -> list[Tensor]:
+        """Return the Tensors that hold what a step reads and sets."""
+        return [t for schedule in self.schedules for t in schedule.changing()]
 
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
@@ -165,6 +175,7 @@ class ChainedScheduler:
             wanted, got = f"wants the states of {len(self.schedules)} schedules", ", ".join(map(str, state))
             called = "ChainedScheduler.load_state_dict(state)"
             raise ValueError(lesson(called, wanted, f"it has {got}", "Nothing was loaded."))
+        refuse_recording("loading a schedule's state", "schedule.load_state_dict(state) between two calls")
         for schedule, one in zip(self.schedules, saved, strict=True):
             schedule._refuse_foreign(one)
         for schedule, one in zip(self.schedules, saved, strict=True):

@@ -327,11 +327,17 @@ class Guard:
         self.keys: Any = list(itertools.chain.from_iterable(self.named))
         self.saved: list[Any] = self._all()
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
-        self.things: list[tuple[Any, Any]] = [(thing, thing.structure()) for thing in unique.values()]
-        self.count: int = structure.count()
+        self.things: list[tuple[Any, Any]] = [(thing, None) for thing in unique.values()]
         self.leaves = leaves
         self.without = without  # the leaves that have no gradient, before and after
         self.tracked: list[Any] = list(map(_requires_grad, leaves))
+
+    def begin(self, assigned: set[Any]) -> None:
+        """Remember what decides about terms before a call, in which these Tensors are assigned."""
+        self.things = [(thing, thing.structure()) for thing, _ in self.things]
+        self.count: int = structure.count()
+        deciding = (t for thing, _ in self.things for t in getattr(thing, "deciding", tuple)())
+        self.decides: bool = any(t in assigned for t in deciding)
 
     def _all(self) -> list[Any]:
         named = [space.get(name, END) for space, name in self.spaces]
@@ -345,7 +351,7 @@ class Guard:
 
     def holds(self) -> bool:
         """Tell whether the recording is still good."""
-        if self.count != structure.count():
+        if self.decides or self.count != structure.count():
             if any(thing.structure() != old for thing, old in self.things):
                 return False
             self.count = structure.count()

@@ -13,15 +13,12 @@ from numpy.typing import NDArray
 
 from clearprop.compiler.plan.memory import LINE, empty, neighbours
 from clearprop.compiler.program.ir import State, Value
+from clearprop.structure import Changed as Changed
 from clearprop.tensor import Tensor
 
 SMALL = 1 << 24  # bytes up to which an array that is only read is moved to a cache line
 
 _value, _grad = operator.attrgetter("_value"), operator.attrgetter("grad")
-
-
-class Changed(Exception):
-    """A Tensor has another shape or dtype than when the step was recorded."""
 
 
 class Store:

@@ -326,6 +326,10 @@ def _beyond(v: Value, xs: list[Any], bounds: Bounds) -> Any:
     return getattr(jnp, v.op)(*stand)
 
 
+def _in_python(v: Value, xs: list[Any], bounds: Bounds) -> Any:
+    raise Unlowered("a schedule steps in Python: schedule.step() after the compiled step, in the loop")
+
+
 CALLS: dict[str, Translate] = {
     **dict.fromkeys(("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"), _beyond),
     **dict.fromkeys(("cholesky", "eigh", "eigh_again", "eigvalsh", "qr", "svd", "svd_again"), _decomposed),
@@ -336,6 +340,7 @@ CALLS: dict[str, Translate] = {
     "transposed_convolution": _transposed_convolution,
     "convolution_kernel": _convolution_kernel,
     "loop": _repeated,
+    "schedule_step": _in_python,
     "argsort": _ordered,
     "searchsorted": _found,
     "digitize": _found,

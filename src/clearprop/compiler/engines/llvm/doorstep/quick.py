@@ -29,6 +29,8 @@ def quick(variant: Any, ordinary: Callable[..., Any], beside: bool = False) -> C
     native, guard, store = variant.recording.executable, variant.guard, variant.recording.store
     if not readable() or native.stops or not store.fixed or any(s.slot != "value" for s in native.assigned):
         return None
+    if guard.decides:  # what a call assigns decides about the next one
+        return None
     if any(v.shape == () for v in native.program.arguments) or any(
         v.data.tensor is None for v in native.numbers
     ):
