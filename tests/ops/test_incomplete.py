@@ -227,3 +227,15 @@ def test_every_row_has_both_derivatives_by_both_shapes():
     x = Tensor(2.5)
     special.chdtr(x, 2.0).backward()
     np.testing.assert_allclose(x.grad, 0.5 * ops["gammainc_by_shape"](1.25, 1.0), rtol=1e-15)
+
+
+@pytest.mark.parametrize("x", [1e-10, 1e-100, 1e-200, 1e-300])
+@pytest.mark.parametrize("a", [0.3, 1.0, 5.0, 1e3, 1e5])
+def test_a_beta_variable_of_shapes_far_apart_is_a_gamma_variable(a, x):
+    """betainc(a, a / x, x) goes to gammainc(a, a) as x goes to 0, with the slopes of it."""
+    by_a = ops["betainc_by_shape"](a, a / x, x)
+    np.testing.assert_allclose(by_a, ops["gammainc_by_shape"](a, a), rtol=1e-8)
+    by_b = ops["betainc_by_shape"](a, a / x, x, order=(0, 1)) / x
+    np.testing.assert_allclose(by_b, np.exp(ops["log_gamma_density"](a, a)), rtol=1e-8)
+    slope = grad(lambda a, b: ops["betaincc"](a, b, x))(a, a / x)
+    np.testing.assert_allclose(slope, -by_a, rtol=1e-12)

@@ -121,7 +121,12 @@ def _size(up: Any, below: Any, above: Any, over: str) -> Any:
 
 
 def _reach(fall: Callable[[Any], Any], slope: Callable[[Any], Any], far: Any) -> Any:
-    """Return where the convex `fall` is 45, from a place beyond it, by Newton's steps."""
+    """Return where the convex `fall` is 45, from a place beyond it, by halves and then by Newton's steps."""
+    for _ in range(60):  # where it rises like exp(s), Newton's steps are of length 1
+        beyond = fall(far / 2) > _NOTHING_LEFT
+        if not np.any(beyond):
+            break
+        far = np.where(beyond, far / 2, far)
     for _ in range(60):
         nearer = far - (fall(far) - _NOTHING_LEFT) / slope(far)
         if np.all(np.abs(nearer - far) <= 1e-3 * far):
@@ -210,7 +215,7 @@ def _beta_falls(x: Any, y: Any) -> Callable[[Any], tuple[Any, Any]]:
     early = x < 0.5  # the smaller of x and y has all its digits
 
     def falls(s: Any) -> tuple[Any, Any]:
-        limit = np.where(early, 1.0, 300.0)
+        limit = np.where(early, 1.0, 700.0)  # up to there exp(s) is a float
         near, small, smallest = s < limit, np.minimum(s, limit), np.minimum(s, 1.0)
         first = np.log1p(y * np.expm1(small))
         start = np.where(early, np.log1p(x * np.expm1(-smallest)), first - smallest)
