@@ -354,7 +354,7 @@ def test_a_view_of_what_vmap_computes_is_refused_without_a_graph():
         y += 1
         return y.sum()
 
-    with pytest.raises(TypeError, match="for each example of a vmap"):
+    with pytest.raises(TypeError, match="another name, a view or an owner"):
         vmap(through_rows)(np.stack([X, X]))
     np.testing.assert_array_equal(vmap(of_a_shape_alone)(np.stack([X, X])), [15.0, 15.0])
 
@@ -572,3 +572,76 @@ def test_astype_takes_what_numpys_takes():
     assert y.astype(float) is not y
     with pytest.raises(TypeError, match="casting='safe' does not allow it"):
         y.astype(np.float32, casting="safe")
+
+
+def of_a_sum_without_axes(x):
+    total = np.zeros(())
+    shown = []
+    for i in range(3):
+        total += x[i]
+        shown.append(total)
+    return shown[0]
+
+
+def test_an_array_without_axes_stays_one_so_that_its_other_names_are_seen():
+    assert of_a_sum_without_axes(X) == 6.0  # NumPy: one array, three times
+    both = np.stack([X, X])
+    for run in (
+        lambda: grad(of_a_sum_without_axes)(X),
+        lambda: vmap(of_a_sum_without_axes)(both),
+        lambda: vmap(grad(of_a_sum_without_axes))(both),
+        lambda: clearprop.compile(grad(of_a_sum_without_axes))(X),
+    ):
+        with pytest.raises(TypeError, match="another name, a view or an owner") as error:
+            run()
+        assert "Try t = t + y" in str(error.value)
+
+
+def test_the_same_without_another_name_is_done():
+    def f(x):
+        total, square = np.zeros(()), np.zeros_like(x[0])
+        for i in range(3):
+            total += x[i]
+            square += total * x[i]
+        return square
+
+    slopes = (2 * X[0] + X[1] + X[2], X[0] + 2 * X[1] + X[2], X[0] + X[1] + 2 * X[2])
+    np.testing.assert_allclose(grad(f)(X), slopes)
+    np.testing.assert_allclose(vmap(grad(f))(np.stack([X, X]))[1], slopes)
+    np.testing.assert_allclose(clearprop.compile(grad(f))(X), slopes)
+    np.testing.assert_allclose(vmap(f)(np.stack([X, X]))[1], f(X))
+
+
+def test_examples_that_another_name_holds_are_not_changed():
+    def f(x):
+        y = x * 2.0
+        shown = y
+        y += 1.0
+        return shown.sum()
+
+    with pytest.raises(TypeError, match="another name, a view or an owner"):
+        vmap(f)(np.stack([X, X]))
+
+
+def test_entries_of_examples_are_written_in_a_compiled_step():
+    def f(x):
+        y = np.concatenate([x, x[:1]])
+        y[1:-1] = y[1:-1] + 0.5 * (y[2:] - y[:-2])
+        y[0] *= 3.0
+        return (y * y).sum()
+
+    both = np.stack([X, 2 * X])
+    compiled = clearprop.compile(vmap(f))
+    np.testing.assert_allclose(compiled(both), [f(X), f(2 * X)])
+    np.testing.assert_allclose(compiled(both + 1), [f(X + 1), f(2 * X + 1)])
+
+
+def test_a_view_of_examples_that_has_a_name_is_seen_in_a_compiled_step():
+    def f(x):
+        y = x * 2.0
+        v = y[:2]
+        y[0] = 5.0
+        return v.sum()
+
+    with pytest.raises(TypeError, match="another name, a view or an owner"):
+        clearprop.compile(vmap(f))(np.stack([X, X]))

@@ -124,6 +124,10 @@ class Observer:
         """Tell whether an eager run has an array where this one has a Tensor."""
         return False
 
+    def alone(self, x: Tensor) -> bool:
+        """Tell whether nothing else that lives has the memory of what stands for an array."""
+        return False
+
     def given_as(self, x: Tensor, tensor: bool) -> Tensor:
         """Return `x` as what an eager run has there: a Tensor, or else an array."""
         return x

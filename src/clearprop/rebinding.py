@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearprop.errors import at_line, lesson
-from clearprop.modes import marks
+from clearprop.modes import marks, mode
 
 _CACHE = opcode.opmap["CACHE"]
 _BINARY = opcode.opmap["BINARY_OP"]
@@ -190,6 +190,9 @@ def _sole_content(example: Any, new: Any, kept: int) -> bool:
     if content.__class__ is np.ndarray:
         base = content.base
         return beyond == 0 and (base is None or sys.getrefcount(base) == _OF_BASE)
+    recorder = mode.recorder
+    if recorder is not None and recorder.stands_for_array(content):
+        return beyond == 0 and recorder.alone(content)
     by_new = _times(content, new.content.inputs)
     return sole(content, beyond - by_new, new.content, kept)
 

@@ -187,6 +187,15 @@ def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
         new = new.astype(tensor.dtype)
     if owned:
         replacing(tensor, inside, call, sys._getframe(3))
+    return _kept_an_array(new)
+
+
+def _kept_an_array(new: Any) -> Any:
+    """Let what stands for an array without axes be one: NumPy has written into it, and two names share it."""
+    if hasattr(new, "content"):
+        new.shows = True
+    elif new._value.__class__ is not np.ndarray:
+        new._value = np.asarray(new._value)
     return new
 
 
@@ -285,13 +294,13 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
         got = f"array {array.shape} {array.dtype}, the result {new.shape} {new.dtype}"
         wanted = "wants a result that the array can hold"
         raise TypeError(lesson("array += t", wanted, got, at_line(), "array = array + t"))
-    return new if new.dtype == array.dtype else new.astype(array.dtype)
+    return _kept_an_array(new if new.dtype == array.dtype else new.astype(array.dtype))
 
 
 def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
     """Object to changing what a graph remembers, or what a gradient would have to pass through."""
     needs = tensor.requires_grad or (_is_tensor(y) and y.requires_grad)
-    if mode.grad_enabled and needs and (tensor.op is not None or hasattr(tensor, "content")):
+    if hasattr(tensor, "content") or (mode.grad_enabled and needs and tensor.op is not None):
         wanted = "would change a value that the graph remembers and that has another name, a view or an owner"
         hint = f"{new}, or t = t.copy() before it"
     elif mode.grad_enabled and needs:

@@ -238,6 +238,10 @@ class Recorder(Refusals):
         """Whether an eager run has an array where this one has the Tensor `x`."""
         return stands_for_array(x)
 
+    def alone(self, x: Any) -> bool:
+        """Whether nothing else that lives has the memory of what stands for an array."""
+        return self.memory.alone(x)
+
     def given_as(self, x: Tensor, tensor: bool) -> Tensor:
         """Return `x` as what an eager run has there, said by who computed it: a Tensor, or else an array.
 
