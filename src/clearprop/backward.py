@@ -183,7 +183,9 @@ def walk(
     It yields the arrows only to those who follow them, and for all others runs to its end at once. Who does
     not follow gets the gradients of many slices of one array in one sum.
     """
-    send = _complex_gradient if special.complexes else input_gradient
+    send = input_gradient if at is not None else _of_arrays
+    if special.complexes:
+        send = _complex_gradient
     waiting: _Waiting = {}
     run, known = at if isinstance(at, Rerun) else None, dict[Tensor, Any]()
     seeds = dict(grads)
@@ -202,16 +204,26 @@ def walk(
             z, xs, attrs = node._value, node.values, node.attrs
         else:
             z, xs, attrs = at(node)
-        waits = op.together is not None and not followed
-        told = None
+        waits = told = None
+        if op.together is not None:
+            waits = not followed
         if op.rest is not None and (at is None or graph or run is not None):
             plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
             rest = Downstream(
-                node, order, seeds, walk, given=(z, xs), plain=plain, outer=run, known=known
+                node,
+                order,
+                seeds,
+                walk,
+                given=(z, xs),
+                plain=plain,
+                outer=run,
+                known=known,
             )  # a hook may change what arrives
             g, told = rest.look(g)
         for i, x in enumerate(node.inputs):
-            if not isinstance(x, Tensor) or not x.requires_grad or (among is not None and x not in among):
+            if not isinstance(x, Tensor) or not x.requires_grad:
+                continue
+            if among is not None and x not in among:
                 continue
             if waits and i == 0:
                 waiting.setdefault(x, []).append((node, g))
@@ -295,13 +307,20 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     derivative, zeros that stay zeros, broadcasting undone, the input's dtype. Works alike on arrays and on
     Tensors.
     """
-    whole = more = None
+    smooth = op.facts.smooth if z.__class__ is Tensor else None
+    if smooth is None:
+        return _of_arrays(op, i, g, z, xs, attrs)
+    whole, more = smooth(i, g, z, xs, attrs, _pulled)
+    d = _of_arrays(op, i, g, z, xs, attrs) if whole is None else _fitted(op, i, whole, g, z, xs, attrs)
+    if d is None or more is None:
+        return d
+    return d + _fitted(op, i, more, g, z, xs, attrs)
+
+
+def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
+    """What `input_gradient` does where no limit at a kink is asked for, as none is of arrays."""
     try:
-        if z.__class__ is Tensor and op.facts.smooth is not None:
-            whole, more = op.facts.smooth(i, g, z, xs, attrs, _pulled)
-        if whole is not None:
-            d = whole
-        elif op.derivatives:
+        if op.derivatives:
             d = op.derivatives[i]
             if d.__class__ is int:
                 d = g if d == 1 else -g if d == -1 else g * d
@@ -320,8 +339,15 @@ def input_gradient(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any
     except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
         if (numbers := numpys(xs, z)) is xs:
             raise
-        return input_gradient(op, i, g, z, numbers, attrs)
-    d = d if more is None else d + more
+        return _of_arrays(op, i, g, z, numbers, attrs)
+    x = xs[i]
+    if d.dtype is x.dtype and (not op.broadcasts or d.shape == x.shape):
+        return d
+    return _fitted(op, i, d, g, z, xs, attrs)
+
+
+def _fitted(op: Op, i: int, d: Any, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
+    """Return a gradient with its input's shape and dtype: broadcasting is undone, a real one stays real."""
     x = xs[i]
     if op.broadcasts and d.shape != x.shape:
         d = unbroadcast(d, x.shape)
