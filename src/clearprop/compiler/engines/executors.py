@@ -171,7 +171,8 @@ def executable(
         except (ImportError, Unlowered) as error:
             if i + 1 == len(names):
                 call = f"compile(step, executor={found!r})"
-                raise Unlowered(lesson(call, row.wants, str(error), hint=row.hint)) from error
+                hint = row.hint if isinstance(error, ImportError) else "executor='numpy'"
+                raise Unlowered(lesson(call, row.wants, str(error), hint=hint)) from error
     raise AssertionError("there is always NumPy")
 
 

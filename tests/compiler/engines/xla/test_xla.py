@@ -289,6 +289,24 @@ def test_what_has_no_translation_is_refused_by_name():
         step(np.eye(3))
 
 
+def test_a_schedule_inside_of_a_step_is_refused_with_both_ways_out():
+    model = clearprop.nn.Linear(3, 2)
+    optimizer = clearprop.optim.SGD(model.parameters(), lr=0.1)
+    schedule = clearprop.optim.StepLR(optimizer, 2, 0.5)
+
+    def train(x):
+        optimizer.zero_grad()
+        loss = np.mean(model(x) ** 2)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        return loss
+
+    said = r"schedule.step\(\) after the compiled step, in the loop.\n  Try executor='numpy'"
+    with pytest.raises(RecordingError, match=said):
+        clearprop.compile(train, executor="xla")(np.ones((4, 3), np.float32))
+
+
 ENDS = [
     0,
     1.7,
