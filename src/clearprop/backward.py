@@ -208,6 +208,8 @@ def walk(
         if op.together is not None:
             waits = not followed
         if op.rest is not None and (at is None or graph or run is not None):
+            if not special.complexes and g.dtype.kind == "c":
+                send = _from_here_complex(order)
             plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
             rest = Downstream(
                 node,

@@ -36,6 +36,7 @@ from clearprop.ops import (
     series,
     shape,
     softmax,
+    spanning,
     special,
     statistics,
     turning,
@@ -47,6 +48,7 @@ plane.enter_plane()
 exchange.enter_exchange()
 batched.enter_rules()
 turning.enter_turning()
+spanning.enter_spanning()
 # These tables name all their kinks: an entry that names none has none.
 _smooth = _replace(SILENT, kinks=False)
 for _op in _entries.values():
@@ -86,6 +88,7 @@ __all__ = [
     "series",
     "shape",
     "softmax",
+    "spanning",
     "special",
     "statistics",
     "turning",

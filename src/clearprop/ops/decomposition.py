@@ -743,7 +743,7 @@ def real_eigenpairs(x: Any) -> Any:
 @define(
     "eigvals",
     "opaque",
-    lambda g, z, x: _eigvals_rule(g, *_twice("eig", g, x)),
+    lambda g, z, x: _values_of_any(g, *_twice("eig", g, x), turned),
     examples=(((_LADDER,), {}), ((_LADDERS,), {})),
 )
 def eigvals(x: Any) -> Any:
@@ -766,9 +766,18 @@ def _twice(name: str, g: Any, x: Any) -> tuple[Any, Any]:
     return v, v if still else ops[f"{name}_again"](x)[..., 1:]
 
 
-def _eigvals_rule(g: Any, v: Any, again: Any) -> Any:
-    weighed = ops["solve"](turned(v), np.expand_dims(g, -1) * turned(again))
-    return weighed if v is again else _apart(weighed, ops["solve"](turned(v), turned(again)))
+def weighed_sum(g: Any, left: Any, right: Any, alike: Any) -> Any:
+    """L^-1 diag(g) R, where L^-1 R is 1: the weight `alike` is taken out, for it needs no vectors.
+
+    So a trace sends 1 without rounding, however near the vectors are to one another.
+    """
+    weighed = ops["solve"](left, np.expand_dims(g - alike, -1) * right)
+    return weighed + np.expand_dims(alike, -1) * _one(left.shape[-1], left)
+
+
+def _values_of_any(g: Any, v: Any, again: Any, turn: Any) -> Any:
+    weighed = weighed_sum(g, turn(v), turn(again), g[..., :1])
+    return weighed if v is again else _apart(weighed, ops["solve"](turn(v), turn(again)))
 
 
 def _complex(z: Any) -> Any:
@@ -798,9 +807,7 @@ def complex_eigenpairs(x: Any) -> Any:
 
 
 def _complex_values_rule(g: Any, z: Any, x: Any) -> Any:
-    v, again = _twice("complex_eig", g, x)
-    weighed = ops["solve"](adjoint(v), np.expand_dims(g, -1) * adjoint(again))
-    return weighed if v is again else _apart(weighed, ops["solve"](adjoint(v), adjoint(again)))
+    return _values_of_any(g, *_twice("complex_eig", g, x), adjoint)
 
 
 @define("complex_eigvals", "opaque", _complex_values_rule, facts=_STATED, examples=(((_PLANE,), {}),))

@@ -413,7 +413,7 @@ def _of_svd(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
     return g, d
 
 
-def _of_eig(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
+def of_eig(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
     """`g`, where turning the vectors of equal eigenvalues changes nothing; GradientError elsewhere.
 
     They need not be orthogonal, and may be one: what other choices see is not put together here.
@@ -453,5 +453,5 @@ def _of_eig(g: Any, node: Tensor, later: Any) -> tuple[Any, Any]:
 
 def enter_turning() -> None:
     """Write the looks at equal values into the ops' entries."""
-    for name, look in {"eigh": _of_eigh, "svd": _of_svd, "eig": _of_eig, "complex_eig": _of_eig}.items():
+    for name, look in {"eigh": _of_eigh, "svd": _of_svd}.items():
         ops[name].rest = look
