@@ -139,3 +139,45 @@ def test_quantiles_of_student(df, q):
     np.testing.assert_allclose(slope, np.exp(-ops["log_student_density"](df, z)), rtol=1e-12)
     if df < 1e8:
         assert gradcheck(ops["student_quantile"], df, q).ok if q > 1e-19 else True
+
+
+@pytest.mark.parametrize(
+    ("a", "x", "share"),
+    [
+        (5e7, 4.994e7, 1.04542980927e-17),
+        (1e8, 99944000.0, 1.06551782027e-8),
+        (1e12, 999995e6, 2.86639678325e-7),
+    ],
+)
+def test_shares_of_large_shapes_are_right_where_scipy_sums_too_few_terms(a, x, share):
+    """By mpmath's integral of the density; SciPy's own are 8 %, 31 % and 99 % too small."""
+    np.testing.assert_allclose(ops["log_gammainc"](a, x), np.log(share), rtol=1e-10)
+    np.testing.assert_allclose(ops["log_gammainc"](a, x, above=True), np.log1p(-share), rtol=1e-9)
+    by_a = grad(lambda a: ops["gammainc"](a, x))(a)  # the variable is nearly normal: a moves it as x does
+    np.testing.assert_allclose(by_a, -np.exp(ops["log_gamma_density"](a, x)), rtol=1e-3)
+
+
+F_SLOPES = {  # by a, b and x; mpmath's, of a hypergeometric series of 120 digits
+    (1e15, 2.0, 100.0): (None, 0.020076687124832533, 9.90049833749168e-05),
+    (1e15, 1.1535, 1.895): (None, 0.15134192141545885, 0.1268548626427925),
+    (5.0, 7.0, 1e8): (5.00209592211481e-28, 2.1123859452258797e-26, 8.818950933303625e-35),
+    (100.0, 1e-8, 1e8): (-5.03332971157935e-13, 17.983659847804113, 4.999999075816927e-17),
+    (3.0, 1e40, 3.0): (0.01545811062490007, None, 0.03988663570744207),
+}
+
+
+@pytest.mark.parametrize("at", F_SLOPES)
+def test_slopes_of_the_f_distribution_keep_their_digits_near_its_ends(at):
+    for i, right in enumerate(F_SLOPES[at]):
+        if right is not None:
+            np.testing.assert_allclose(grad(ops["fdtr"], argnums=i)(*at), right, rtol=1e-10)
+            np.testing.assert_allclose(grad(ops["fdtrc"], argnums=i)(*at), -right, rtol=1e-10)
+
+
+def test_shares_are_flat_at_infinity():
+    for name, at in (
+        ("fdtr", (2.0, 1.0, np.inf)),
+        ("gdtr", (2.0, 1.5, np.inf)),
+        ("gdtrc", (np.inf, 1.5, 2.0)),
+    ):
+        np.testing.assert_array_equal(grad(ops[name], argnums=(0, 1, 2))(*at), 0)

@@ -58,24 +58,53 @@ def _chi(df: Any, x: Any) -> Any:
     return gamma_density(df * 0.5, x * 0.5) * 0.5
 
 
+def ratio_shares(y: Any, m: Any, n: Any) -> tuple[Any, Any]:
+    """Return m y / (m y + n) and n / (m y + n), neither by 1 less the other, also where m y is no float.
+
+    >>> low, high = ratio_shares(np.float64(1e300), np.float64(1e300), np.float64(1e300))
+    >>> float(low), float(high * 1e300)
+    (1.0, 1.0)
+    """
+    small = y < 1.0
+    near, far = np.where(small, y, 1.0) * (m / n), n / m / np.where(small, 1.0, y)
+    return np.where(small, near / (1.0 + near), 1.0 / (1.0 + far)), np.where(
+        small, 1.0 / (1.0 + near), far / (1.0 + far)
+    )
+
+
+def _ratio_parts(a: Any, b: Any, x: Any) -> tuple[Any, Any, Any]:
+    """Of the F distribution: w = a x / (b + a x), a beta variable of a/2 and b/2; 1 - w; its density there."""
+    w, rest = ratio_shares(x, a, b)
+    start = w < rest
+    first, second = np.where(start, a, b) * 0.5, np.where(start, b, a) * 0.5
+    return w, rest, beta_density(first, second, np.where(start, w, rest))
+
+
 def _ratio(a: Any, b: Any, x: Any) -> Any:
-    """Of the F distribution: w = a x / (b + a x) is a beta variable of a/2 and b/2."""
-    below = b + a * x
-    return beta_density(a * 0.5, b * 0.5, a * x / below) * a * b / (below * below)
+    """By the place: the density times dw/dx, which is w (1 - w) / x."""
+    w, rest, density = _ratio_parts(a, b, x)
+    small = x < 1
+    steep = np.where(small, a / b * rest * rest, w * rest / np.where(small, 1.0, x))
+    return times(steep, density)
 
 
 def _ratio_by(i: int, a: Any, b: Any, x: Any) -> Any:
-    below = b + a * x
-    moved = _ratio(a, b, x) * (-x / b if i else x / a)
-    return 0.5 * beta_by_shape(i, a * 0.5, b * 0.5, a * x / below, b / below) + moved
+    w, rest, density = _ratio_parts(a, b, x)
+    moved = times(w * rest, density)
+    return 0.5 * beta_by_shape(i, a * 0.5, b * 0.5, w, rest) + (-moved / b if i else moved / a)
+
+
+def _by_factor(other: Any, density: Any) -> Any:
+    """By one factor of a place: the other one times the density, which falls faster than that grows."""
+    return times(np.where(other == np.inf, 0.0, other), density)
 
 
 _CHI = (lambda df, x: 0.5 * gamma_by_shape(df * 0.5, x * 0.5)), _chi
 _RATIO = (lambda a, b, x: _ratio_by(0, a, b, x)), (lambda a, b, x: _ratio_by(1, a, b, x)), _ratio
 _RATE = (
-    lambda a, b, x: times(x, gamma_density(b, a * x)),
+    lambda a, b, x: _by_factor(x, gamma_density(b, a * x)),
     lambda a, b, x: gamma_by_shape(b, a * x),
-    lambda a, b, x: times(a, gamma_density(b, a * x)),
+    lambda a, b, x: _by_factor(a, gamma_density(b, a * x)),
 )
 # between whole numbers, as the functions that look for one have it
 _TRIALS = (

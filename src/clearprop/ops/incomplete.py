@@ -41,6 +41,7 @@ from clearprop.registry import ops
 _NOTHING_LEFT = 45.0  # exp(-45) is below what float64 keeps of 1
 _FAR = 1e100
 _MANY = 100.0  # shapes from which on first-order parts are taken out by hand
+_CUT_SHORT = 1e5  # shapes from which on SciPy's series for the gamma share ends after 2000 terms, too early
 _ENDLESS = 1e150  # so many degrees change nothing that a float could hold
 _BLOCK = 2048  # entries at a time: their points take 1.5 MB
 
@@ -195,7 +196,18 @@ def _gamma_share(a: Any, x: Any, order: int, over: str = "") -> Any:
         slopes = [place + side * s, *rest]
         return bell(slopes) + order / a * bell(slopes[:-1])
 
-    return _size(up, _special().gammainc(a, x), _special().gammaincc(a, x), over) * _mean(points, curve)
+    return _size(up, *gamma_shares(a, x), over) * _mean(points, curve)
+
+
+def gamma_shares(a: Any, x: Any) -> tuple[Any, Any]:
+    """Return the shares below and above x: SciPy's, and where it sums too few terms the integral."""
+    below, above = (np.array(of(a, x)) for of in (_special().gammainc, _special().gammaincc))
+    size = np.abs(x - a)
+    short = (a > _CUT_SHORT) & (size > 4 * np.sqrt(a)) & (size < 0.4 * a)
+    if np.any(short):
+        up, tail = (x > a)[short], np.exp(gamma_tail(a[short], x[short]))
+        below[short], above[short] = np.where(up, 1 - tail, tail), np.where(up, tail, 1 - tail)
+    return below, above
 
 
 def gamma_tail(a: Any, x: Any) -> Any:

@@ -21,7 +21,7 @@ from clearprop.batch import by_entries
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.ops.densities import entries, log_beta, parts_of
-from clearprop.ops.incomplete import beta_part, beta_tail, gamma_tail
+from clearprop.ops.incomplete import beta_part, beta_tail, gamma_shares, gamma_tail
 from clearprop.registry import ops
 
 _TINY = 1e-290  # below it a share has fewer digits, or none
@@ -52,7 +52,7 @@ def _log(share: Any, rest: Any, there: Any, tail: Callable[..., Any], *xs: Any) 
 
 
 def _gamma(a: Any, x: Any, above: bool) -> Any:
-    shares = _special().gammainc(a, x), _special().gammaincc(a, x)
+    shares = gamma_shares(a, x)
     there = (a > 0) & (x > 0) & (a < np.inf) & (x < np.inf)
     return _log(shares[above], shares[not above], there, gamma_tail, a, x)
 

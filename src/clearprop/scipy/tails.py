@@ -64,12 +64,9 @@ def log_one_plus_square(y: Any) -> Any:
 
 
 def ratio_shares(y: Any, m: Any, n: Any) -> tuple[Any, Any]:
-    """Return m y / (m y + n) and n / (m y + n), neither by 1 less the other, also where m y is no float."""
-    small = y < 1.0
-    near, far = np.where(small, y, 1.0) * (m / n), n / m / np.where(small, 1.0, y)
-    return np.where(small, near / (1.0 + near), 1.0 / (1.0 + far)), np.where(
-        small, 1.0 / (1.0 + near), far / (1.0 + far)
-    )
+    """Return m y / (m y + n) and n / (m y + n), each with all its digits."""
+    shares = importlib.import_module("clearprop.ops.distributions").ratio_shares(y, m, n)
+    return shares[0], shares[1]
 
 
 def log_ratio_share(y: Any, m: Any, n: Any, above: bool) -> Any:
