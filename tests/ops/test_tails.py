@@ -1,5 +1,7 @@
 """Logarithms of densities and shares far out, and slopes where formulas cancel: beside constants of mpmath."""
 
+import importlib
+
 import numpy as np
 import pytest
 
@@ -181,3 +183,13 @@ def test_shares_are_flat_at_infinity():
         ("gdtrc", (np.inf, 1.5, 2.0)),
     ):
         np.testing.assert_array_equal(grad(ops[name], argnums=(0, 1, 2))(*at), 0)
+
+
+@pytest.mark.parametrize("x", [1e8, 1e12, 1e100])
+def test_the_slope_of_the_logarithm_of_wrights_function_is_right_far_out(x):
+    """Of a = b = 1 it is log(i0(2 sqrt(x))), whose slope goes to 1 / sqrt(x) - 1 / (4 x)."""
+    importlib.import_module("clearprop.ops.waves")
+    slope = grad(ops["log_wright_bessel"], argnums=2)
+    right = (special.i1e(2 * x**0.5) / special.i0e(2 * x**0.5)) / x**0.5
+    np.testing.assert_allclose(slope(1.0, 1.0, x), right, rtol=1e-10)
+    np.testing.assert_allclose(slope(0.5, 0.001, 1e300), (0.5 * 1e300) ** (2 / 3) / 0.5e300, rtol=1e-10)

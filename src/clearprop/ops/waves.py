@@ -188,6 +188,19 @@ def _kelvin(x: Any) -> tuple[Any, ...]:
     )
 
 
+def _log_wright_slope(z: Any, a: Any, b: Any, x: Any) -> Any:
+    """By x: a quotient of neighbours, and far out, where their logarithms are alike, by Wright's expansion.
+
+    It is (1 + 1 / a) y + (1 / 2 - b) log(y) + a constant + O(1 / y), with y = (a x)^(1 / (1 + a)).
+    """
+    y = (a * x) ** (1.0 / (1.0 + a))
+    far = np.minimum(a, 1.0) * y > 1e5 * (1.0 + b * b)
+    shape, place = np.where(far, a, 1.0), np.where(far, x, 1.0)
+    distant = (np.where(far, y, 1.0) / shape + (0.5 - b) / (1.0 + shape)) / place
+    near = np.exp(np.where(far, 0.0, _of("log_wright_bessel", a, a + b, x) - z))
+    return np.where(far, distant, near)
+
+
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
@@ -258,7 +271,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("voigt_profile", (_ANY, _POSITIVE, _POSITIVE), lambda z, x, s, c: np.real(_profile(x, s, c)), _profile_by_deviation, lambda z, x, s, c: -np.imag(_profile(x, s, c)), doc="a normal density of deviation s > 0 met by a Cauchy density of width c; its derivatives lose two digits for each power of ten of x / s")
     _enter("hyperu",        (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: -a * _of("hyperu", a + 1, b + 1, x),            doc="Tricomi's function U(a, b, x); those by a and b are refused", singular=True)
     _enter("wright_bessel", (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: _of("wright_bessel", a, a + b, x),              doc="Wright's function, the sum of x^k / (k! gamma(a k + b)); those by a and b are refused")
-    _enter("log_wright_bessel", (_POSITIVE,) * 3,     no_rule, no_rule, lambda z, a, b, x: np.exp(_of("log_wright_bessel", a, a + b, x) - z), doc="its logarithm; those by a and b are refused")
+    _enter("log_wright_bessel", (_POSITIVE,) * 3,     no_rule, no_rule, _log_wright_slope, doc="its logarithm; those by a and b are refused")
     _enter("besselpoly",    (_POSITIVE,) * 3,         lambda z, a, k, v: _of("besselpoly", a, k + 1, v - 1) - _of("besselpoly", a, k + 1, v + 1), no_rule, no_rule, doc="the integral of t^k jv(v, 2 a t) from 0 to 1; those by k and v are refused")
     _enter("zetac",         (2.5, 4.0),               no_rule,                                                                              doc="zeta(x) - 1; its derivative is refused")
     for _name in ("nctdtr", "nctdtridf", "nctdtrinc", "nctdtrit"):
