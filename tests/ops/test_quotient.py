@@ -99,3 +99,85 @@ def test_the_value_of_a_gradient_is_as_before():
     g = grad(lambda x: np.cos(norm(x)))(x)
 
     assert g.value.tolist() == [0.0, 0.0]
+
+
+ROOTS = {
+    "sqrt": np.sqrt,
+    "power": lambda x: x**0.5,
+    "of a NumPy number": lambda x: x ** np.float64(0.5),
+    "of an array": lambda x: x ** np.array(0.5),
+    "float_power": lambda x: np.float_power(x, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_a_root_is_one_however_it_is_written(name):
+    root = ROOTS[name]
+    for f, factor in ((lambda x: np.cos(root(x @ x)), -1.0), (lambda x: root(x @ x) ** 2, 2.0)):
+        for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
+            np.testing.assert_array_equal(run(np.zeros(2)), factor * np.eye(2))
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_where_a_root_is_nan_its_square_has_no_derivative(name):
+    """The factor that takes the root away would leave 1 for what is NaN."""
+    first = grad(lambda x: np.sum(ROOTS[name](x) ** 3))
+    with np.errstate(invalid="ignore"):
+        value, slope = clearprop.value_and_grad(lambda x: np.sum(first(x)))(np.array([4.0, -1.0, np.nan]))
+        compiled = clearprop.compile(grad(lambda x: np.sum(first(x))))(np.array([4.0, -1.0, np.nan]))
+
+    assert np.isnan(value)
+    np.testing.assert_allclose(slope, [0.375, np.nan, np.nan])
+    np.testing.assert_allclose(compiled, [0.375, np.nan, np.nan])
+
+
+def weights_of_rows(x):
+    return np.sum(np.array([[1.0], [3.0]]) * np.linalg.svdvals(x) ** 2)
+
+
+STACKS = {  # of matrices, each with a number of its own: f, the same of the entries
+    "weights": (weights_of_rows, lambda x: np.sum(np.array([1.0, 3.0])[:, None, None] * x**2)),
+    "squares of sums": (
+        lambda x: np.sum((1 + np.sum(np.linalg.svdvals(x) ** 2, axis=-1)) ** 2),
+        lambda x: np.sum((1 + np.sum(x**2, axis=(-1, -2))) ** 2),
+    ),
+    "cos of norms": (
+        lambda x: np.sum(np.cos(norm(np.linalg.svdvals(x), axis=-1))),
+        lambda x: np.sum(np.cos(norm(x, axis=(-1, -2)))),
+    ),
+    "eigenvalues": (
+        lambda x: np.sum(np.exp(np.mean(np.linalg.eigvalsh(x + np.swapaxes(x, -1, -2)) ** 2, axis=-1))),
+        lambda x: np.sum(np.exp(np.sum((x + np.swapaxes(x, -1, -2)) ** 2, axis=(-1, -2)) / 2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("x", [np.zeros((2, 2, 2)), np.stack([np.eye(2), 2 * np.eye(2)])], ids=["0", "equal"])
+def test_each_matrix_of_a_stack_has_its_own_sum_of_squares(name, x):
+    f, of_entries = STACKS[name]
+    right = hessian(of_entries)(x)
+
+    assert np.any(right)
+    np.testing.assert_allclose(hessian(f)(x), right, atol=1e-12)
+    np.testing.assert_allclose(clearprop.compile(hessian(f))(x), right, atol=1e-12)
+
+
+def test_weights_within_a_matrix_are_no_multiple_of_its_values():
+    f = lambda x: np.sum(np.array([1.0, 3.0]) * np.linalg.svdvals(x) ** 2)  # noqa: E731
+    x = np.random.default_rng(2).normal(size=(2, 2, 2))
+    u, v = np.random.default_rng(3).normal(size=(2, 2, 2, 2))
+    found = np.sum(grad(lambda y: np.sum(grad(f)(y) * u))(x) * v)
+
+    np.testing.assert_allclose(found, mixed_difference(f, x, u, v), rtol=1e-3)
+
+
+def test_many_lengths_in_a_row_cost_no_multiple_for_each():
+    def f(x):
+        for _ in range(30):
+            x = np.cos(np.abs(x) * np.array([1.0, 0.0]) + 0.0 * x) - 1
+        return np.sum(x)
+
+    before = (Tensor(1.0) + 1.0).serial
+    grad(lambda x: np.sum(grad(f)(x) ** 2))(np.zeros(2))
+    assert (Tensor(1.0) + 1.0).serial - before < 30 * 1000  # twice as many for each would be 2**30

@@ -270,11 +270,16 @@ def eigh_weighed(x: Any, g: Any, *, part: Any = "L") -> Any:
     return (v * g[..., None, :]) @ v.conj().swapaxes(-1, -2)
 
 
+def _each_matrix(c: Any) -> Any:
+    """Return the numbers of the rows of a stack's values so that they meet its matrices."""
+    return np.expand_dims(c, -1) if np.ndim(c) else c
+
+
 def _values_rule(g: Any, z: Any, x: Any, part: str) -> Any:
     """V diag(g) V^H, and the matrix itself where each weight is its eigenvalue, as in the sum of squares."""
     c = multiple(g, z)
     if c is not None:
-        return of_symmetric(c * _read(x, part), x, part)
+        return of_symmetric(_each_matrix(c) * _read(x, part), x, part)
     if _is_constant(g, x):
         return of_symmetric(ops["eigh_weighed"](x, g, part=part), x, part)
     v = ops["eigh_again"](x, part=part)[..., 1:]
@@ -440,7 +445,7 @@ def _svdvals_rule(g: Any, z: Any, x: Any) -> Any:
     """
     c = multiple(g, z)
     if c is not None:
-        return c * x
+        return _each_matrix(c) * x
     if _is_constant(g, x):
         return ops["svd_weighed"](x, g)
     u, s, v = svd_parts(ops["svd_again"](x), x.shape[-2])

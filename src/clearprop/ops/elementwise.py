@@ -12,8 +12,9 @@ from clearprop.define import define, elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
-from clearprop.ops.quotient import of_length
+from clearprop.ops.quotient import of_length, sending
 from clearprop.registry import ops
+from clearprop.tensor import Tensor
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 ANY, POSITIVE, UNIT = (-2.0, 2.0), (0.2, 3.0), (-0.9, 0.9)
@@ -100,6 +101,17 @@ def _rounded(y: Any, z: Any) -> bool:
     return bool(float(kind(y.real - 1)) + 1.0 != float(kind(y.real)))
 
 
+def _root_sends(i: int, ratio: Any, z: Any, x: Any, y: Any = 0.5) -> Any:
+    """What a root's input receives where ratio times the root arrives: NaN where the root is NaN, too."""
+    if i or isinstance(y, Tensor) or not np.size(y) or not np.all(np.equal(y, 0.5)):
+        return None
+    half, one = ratio * _half(z), z.dtype.type(1)
+    if z.dtype.kind == "c":
+        return half
+    usual = np.where((x >= 0) | (ratio == 0), one, z)
+    return half * (usual / usual)  # 1, and NaN with all its derivatives where the root is NaN
+
+
 def _exponent(z: Any, x: Any, y: Any) -> Any:
     """dz/dy = z log x, and 0 where x = 0 and y >= 0 (the limit from above)."""
     zero = (x == 0) & ((y.real if z.dtype.kind == "c" else y) >= 0)
@@ -129,10 +141,10 @@ def _root(x: Any) -> Any:
 
 
 # fmt: off
-power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=of_length(lambda x, y: 0.5 if _number(y) and y == 0.5 else None, lambda x, y: None), advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends), advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
                          doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
 square: Op     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
-sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=of_length(lambda x: 0.5), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
+sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
                          doc="square root", singular=True)
 cbrt: Op       = elementwise("cbrt",       np.cbrt,       _third,                      numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root; both derivatives are within 4 ulp, compiled by llvm within 6", singular=True)
 reciprocal: Op = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),

@@ -20,6 +20,7 @@ from clearprop.tensor import Tensor
 Pull = Callable[[Tensor, Any, Tensor], Any]  # what the third receives, with a graph, where a gradient arrives
 _DEEPEST = 12  # how many operations are read back
 _LONGEST = 60  # so many are derived in a recorded step, where nobody knows yet whether a length is 0
+_LONGEST_KNOWN = 240  # and so many where one is: what is derived lies between for the lengths before it
 
 
 def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,29 +67,39 @@ def over(g: Any, z: Any) -> Any:
 
 
 def multiple(g: Any, z: Any) -> Any:
-    """Return the number c of g = c z, one for all entries, where the recorded `g` is that; else None.
+    """Return the number c of g = c z where the recorded `g` is that, one for each row of z; else None.
+
+    It has no axes or, where rows have numbers of their own, the axes of z with a last one of length 1.
 
     >>> z = Tensor([1.0, 2.0])
     >>> float(multiple(3.0 * (z + z), z)), multiple(z * z, z)
     (6.0, None)
     """
     found = over(g, z)
-    return None if found is None else _one_number(found, _DEEPEST)
+    one = None if found is None else _of_rows(found, _DEEPEST, whole=True)
+    return one if found is None or one is not None else _of_rows(found, _DEEPEST)
 
 
-def _one_number(x: Any, depth: int) -> Any:
-    """Return the number that is each entry of `x`, wherever x moves; None where that is not to be seen."""
-    if not np.ndim(x):
+def _of_rows(x: Any, depth: int, *, whole: bool = False) -> Any:
+    """Return the number that is each entry of a row of `x` (of the `whole` of it), wherever x moves.
+
+    None where that is not to be seen.
+    """
+    shape = np.shape(x)
+    if not shape or (shape[-1] == 1 and not whole):
         return x
     if not isinstance(x, Tensor):
-        return x.flat[0] if x.size and np.all(x == x.flat[0]) else None
+        first = x[(..., slice(1)) if not whole else (0,) * x.ndim] if x.size else None
+        return first if x.size and np.all(x == first) else None
     if x.op is None or not depth:
         return None
     if x.op.facts.order in ("kept", "repeated"):
-        return _one_number(x.inputs[0], depth - 1)
+        before = np.shape(x.inputs[0])
+        same = whole or not before or (before[-1] in (shape[-1], 1) and x.op.facts.order == "repeated")
+        return _of_rows(x.inputs[0], depth - 1, whole=whole) if same or before[-1] == shape[-1] else None
     if x.op not in (ops["multiply"], ops["divide"], ops["add"], ops["negative"], ops["positive"]):
         return None
-    parts = [_one_number(y, depth - 1) for y in x.inputs]
+    parts = [_of_rows(y, depth - 1, whole=whole) for y in x.inputs]
     return None if any(part is None for part in parts) else x.op(*parts)
 
 
@@ -257,7 +268,7 @@ def limit(g: Any, z: Tensor, pull: Pull) -> Any:
     if is_known and not np.any((z._value == 0) & (g._value == 0)):
         return None
     between = _between(g, z)
-    if not between or not (is_known or len(between) <= _LONGEST):
+    if not 0 < len(between) <= (_LONGEST_KNOWN if is_known else _LONGEST):
         return None
     still = ops["detach"](z)
     still.requires_grad = True
