@@ -62,7 +62,7 @@ _rule(
     "inv",
 )(stacked)
 _rule("matrix_exp")(stacked)
-_rule("cofactor", "det", "logabsdet", "sign_of_det", "rank_of")(stacked)
+_rule("cofactor", "cofactor_moved", "inv_or_nan", "det", "logabsdet", "sign_of_det", "rank_of")(stacked)
 _rule("window_sum", "window_spread", "window_max", "window_argmax", "winners_share", "winners_mean")(stacked)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,29 @@ def inv(x: Any) -> Any:
     array([1., 1.])
     """
     return np.linalg.inv(x)
+
+
+@define(
+    "inv_or_nan",
+    "opaque",
+    lambda g, z, x: -(_turned(z) @ g @ _turned(z)),
+    examples=(((_SQUARE,), {}), ((_BATCH,), {})),
+)
+def inv_or_nan(x: Any) -> Any:
+    """The inverse of each matrix in the last two axes; NaN in place of that of a singular one.
+
+    >>> inv_or_nan(np.diag([2.0, 0.0]))
+    array([[nan, nan],
+           [nan, nan]])
+    """
+    try:
+        return np.linalg.inv(x)
+    except np.linalg.LinAlgError:
+        z = np.full(x.shape, np.nan, x.dtype)
+    for at in np.ndindex(x.shape[:-2]):
+        with suppress(np.linalg.LinAlgError):
+            z[at] = np.linalg.inv(x[at])
+    return z
 
 
 def _arriving(g: Any, x: Any, y: Any) -> Any:
@@ -67,17 +91,63 @@ def solve(x: Any, y: Any) -> Any:
     return np.linalg.solve(x, y)
 
 
-def _cofactor_rule(g: Any, z: Any, x: Any) -> Any:
-    turned = _turned(ops["inv"](x))
-    return (g * z).sum(axis=(-2, -1), keepdims=True) * turned - turned @ _turned(g) @ z
+def _traced(x: Any, y: Any) -> Any:
+    """The trace of x @ y, with its axes kept."""
+    return np.sum(x * _turned(y), axis=(-2, -1), keepdims=True)
 
 
-@define("cofactor", "opaque", _cofactor_rule, examples=(((_SQUARE,), {}), ((_BATCH,), {})))
+def _third_of_det(g: Any, z: Any, x: Any, h: Any) -> Any:
+    """The third derivative of det in the directions g and h, where x has an inverse."""
+    a = ops["inv"](x)
+    ag, ah = a @ g, a @ h
+    traces = np.trace(ag, axis1=-2, axis2=-1), np.trace(ah, axis1=-2, axis2=-1)
+    of_g, of_h = (np.expand_dims(t, (-2, -1)) for t in traces)
+    both = of_g * of_h - _traced(ag, ah)
+    d = both * a - of_g * (ah @ a) - of_h * (ag @ a) + ag @ (ah @ a) + ah @ (ag @ a)
+    return np.expand_dims(ops["det"](x), (-2, -1)) * _turned(d)
+
+
+@define(
+    "cofactor_moved",
+    "opaque",
+    _third_of_det,
+    lambda g, z, x, h: ops["cofactor_moved"](x, g),
+    examples=(((_SQUARE, _SQUARE.T + 1.0), {}), ((_BATCH, 1.0 + _BATCH), {})),
+)
+def cofactor_moved(x: Any, h: Any) -> Any:
+    """How the matrix of cofactors of x moves where x moves by h, also where x is singular.
+
+    With x = U S V^T and M = U^T h V, of products P_ij of all singular values but i and j: the entry i, j of
+    what stands between U and V is -P_ij M_ji, and on the diagonal the sum of P_ij M_jj.
+
+    >>> cofactor_moved(np.zeros((2, 2)), np.array([[1.0, 2.0], [3.0, 4.0]])).round(12)
+    array([[ 4., -3.],
+           [-2.,  1.]])
+    """
+    u, s, v = np.linalg.svd(x)
+    one = np.eye(s.shape[-1], dtype=bool)
+    rows = np.where(one, s.dtype.type(1), s[..., None, :])
+    start = np.ones_like(rows[..., :1])
+    before = np.cumprod(np.concatenate([start, rows[..., :-1]], axis=-1), axis=-1)
+    after = np.cumprod(np.concatenate([start, rows[..., :0:-1]], axis=-1), axis=-1)[..., ::-1]
+    others = np.where(one, s.dtype.type(0), before * after)
+    m = _turned(u.conj()) @ h @ _turned(v.conj())
+    moved = -others * _turned(m) + one * (others @ np.diagonal(m, axis1=-2, axis2=-1)[..., None])
+    signs = (np.linalg.det(u) * np.linalg.det(v))[..., None, None]
+    return (signs * (u.conj() @ moved @ v.conj())).astype(np.result_type(x, h))
+
+
+@define(
+    "cofactor",
+    "opaque",
+    lambda g, z, x: ops["cofactor_moved"](x, g),
+    examples=(((_SQUARE,), {}), ((_BATCH,), {})),
+)
 def cofactor(x: Any) -> Any:
     """The derivative of det(x): det(x) inv(x)^T, and its limit where x is singular.
 
     From x = U S V^T: det(U) det(V) U S' V^T, where each entry of S' is the product of all the other singular
-    values. Its own derivative needs the inverse, so a second derivative at a singular matrix is an error.
+    values. Third derivatives need the inverse, so at a singular matrix they are an error.
 
     >>> cofactor(np.array([[1.0, 2.0], [2.0, 4.0]])).round(12)
     array([[ 4., -2.],

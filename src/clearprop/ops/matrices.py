@@ -208,6 +208,10 @@ def cond(x: Any, p: Any = None) -> Any:
             s = ops["svdvals"](x)
             z = s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
         else:
-            z = linalg.norm(x, p, axis=(-2, -1)) * linalg.norm(inv(x), p, axis=(-2, -1))
+            y = ops["inv_or_nan"](x)
+            none = np.any(np.isnan(y), axis=(-2, -1))
+            inverse = np.where(none[..., None, None], y.dtype.type(0), y)  # NaN has no singular values
+            z = linalg.norm(x, p, axis=(-2, -1)) * linalg.norm(inverse, p, axis=(-2, -1))
+            z = z * np.where(none, z.dtype.type(np.nan), z.dtype.type(1))
     lost = np.isnan(z) & np.logical_not(np.any(np.isnan(x), axis=(-2, -1)))
     return np.where(lost, z.dtype.type(np.inf), z)

@@ -131,7 +131,7 @@ def real_only(called: str, x: Any) -> None:
 ANALYTIC = """
     multiply divide power square sqrt reciprocal exp exp2 expm1 log log2 log10 log1p sin cos tan arcsin arccos
     arctan sinh cosh tanh arcsinh arccosh arctanh sigmoid masked_product prod cumprod matmul einsum inv
-    solve det cofactor logabsdet
+    solve det cofactor cofactor_moved inv_or_nan logabsdet
 """
 LINEAR = """
     add subtract negative positive where astype sum mean cumsum getitem scatter add_at reshape ravel squeeze

@@ -174,14 +174,49 @@ def logm(a: Any) -> Any:
 
 
 @define(
+    "of_finite_slope",
+    "opaque",
+    lambda h, z, d, g, root: h,
+    None,
+    None,
+    facts=Facts(kinks=False, plane="stated"),
+    examples=(((_SQUARE, _SQUARE, _SQUARE), {}),),
+)
+def of_finite_slope(d: Any, g: Any, root: Any) -> Any:
+    """`d` as it is; GradientError where it is large since `root` has an eigenvalue 0, but for rounding.
+
+    The slope by a matrix with such an eigenvalue is infinite, where what arrives, `g`, asks for it.
+    """
+    sizes = np.absolute(np.linalg.eigvals(root))
+    largest = np.max(sizes, axis=-1, initial=0)
+    eps, exact = np.finfo(root.dtype).eps, not np.any(np.tril(root, -1))
+    level = 8 * root.shape[-1] * eps if exact else eps**0.5  # rounding moves eigenvalues, not a diagonal
+    singular = np.min(sizes, axis=-1, initial=np.inf) <= level * largest
+    asked, sent = (np.max(np.absolute(y), axis=(-2, -1), initial=0) for y in (g, d))
+    steep = singular & ~(sent * largest * level <= asked)
+    steep |= ~(sent * np.finfo(root.dtype).tiny ** 0.5 <= asked)  # steeper than any that is not 0
+    if np.any(steep):
+        wanted = "a square root has an infinite slope at a matrix with an eigenvalue 0"
+        hint = "a matrix whose eigenvalues are not 0, or a function of products of the root"
+        raise GradientError(
+            lesson("sqrtm(a), backward", wanted, f"roots of eigenvalues {sizes.ravel()[:6]}", hint=hint)
+        )
+    return +d
+
+
+def _sqrtm_rule(g: Any, z: Any, a: Any) -> Any:
+    return ops["of_finite_slope"](_sylvester(_turned(z), _turned(z), g), g, z)
+
+
+@define(
     "sqrtm",
     "opaque",
-    lambda g, z, a: _sylvester(_turned(z), _turned(z), g),
+    _sqrtm_rule,
     facts=_ANALYTIC,
     examples=(((_SQUARE,), {}),),
 )
 def sqrtm(a: Any) -> Any:
-    """The principal square root of a square matrix that has no eigenvalue 0.
+    """The principal square root of a square matrix; with an eigenvalue 0 its slope is refused.
 
     >>> sqrtm(np.diag([4.0, 9.0]))
     array([[2., 0.],
