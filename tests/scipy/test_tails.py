@@ -7,8 +7,8 @@ import clearprop
 from clearprop import grad
 from clearprop.compiler.step import available_executors
 
-pytest.importorskip("scipy.stats")
-from clearprop.scipy import stats
+special = pytest.importorskip("scipy.special")
+from clearprop.scipy import stats  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 # fmt: off
@@ -113,3 +113,12 @@ def test_shares_of_f_where_a_product_is_no_float():
     assert stats.f.cdf(1e300, 1e10, 3.0) == 1.0
     np.testing.assert_allclose(stats.f.sf(1e200, 3.0, 1.0), 7.351051938957227e-101, rtol=1e-12)
     np.testing.assert_allclose(stats.f.logpdf(1e300, 1e10, 0.01), -699.5513489245201, rtol=1e-12)
+
+
+@pytest.mark.parametrize("y", [1e-20, 1e-8, 0.3, 0.5, 3.0, 40.0])
+def test_the_logarithm_of_what_is_above_of_a_half_normal_variable_keeps_its_digits(y):
+    logsf = stats.halfnorm.logsf
+    near = np.log1p(-special.erf(y / np.sqrt(2)))
+    right = near if y < 1 else np.log(2) + special.log_ndtr(-y)
+    np.testing.assert_allclose(logsf(y), right, rtol=1e-14)
+    np.testing.assert_allclose(grad(logsf)(y), -np.exp(stats.halfnorm.logpdf(y) - right), rtol=1e-12)

@@ -196,13 +196,22 @@ gumbel_l: Continuous = Continuous(
     height=lambda: 1.0 + _EULER,
     draw=lambda shape: -sampling.gumbel(shape),
 )
+
+
+def _log_above_half(y: Any) -> Any:
+    """Return the logarithm of erfc(y / sqrt(2)), near 0 by erf."""
+    early = y < 0.5
+    near, far = np.where(early, y, 0.0), np.where(early, 0.5, y)
+    return np.where(early, np.log1p(-ops["erf"](near / math.sqrt(2.0))), math.log(2.0) + _log_ndtr(-far))
+
+
 halfnorm: Continuous = Continuous(
     "halfnorm",
     lambda y: 0.5 * math.log(2.0 / math.pi) - 0.5 * y * y,
     ends=_from(0.0),
     below=lambda y: ops["erf"](y / math.sqrt(2.0)),
     above=lambda y: ops["erfc"](y / math.sqrt(2.0)),
-    log_above=lambda y: math.log(2.0) + _log_ndtr(-y),
+    log_above=_log_above_half,
     quantile=lambda q: math.sqrt(2.0) * ops["erfinv"](q),
     middle=lambda: math.sqrt(2.0 / math.pi),
     spread=lambda: 1.0 - 2.0 / math.pi,
