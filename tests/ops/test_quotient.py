@@ -174,10 +174,12 @@ def test_weights_within_a_matrix_are_no_multiple_of_its_values():
 
 def test_many_lengths_in_a_row_cost_no_multiple_for_each():
     def f(x):
-        for _ in range(30):
+        for _ in range(6):
             x = np.cos(np.abs(x) * np.array([1.0, 0.0]) + 0.0 * x) - 1
         return np.sum(x)
 
     before = (Tensor(1.0) + 1.0).serial
     grad(lambda x: np.sum(grad(f)(x) ** 2))(np.zeros(2))
-    assert (Tensor(1.0) + 1.0).serial - before < 30 * 1000  # twice as many for each would be 2**30
+    assert (
+        (Tensor(1.0) + 1.0).serial - before < 5000
+    )  # without a bound it is 31545: each doubles what the ones before it cost, and more
