@@ -25,7 +25,7 @@ from clearprop.compiler.capture.recording import Recording, fingerprint
 from clearprop.compiler.capture.refusals import ArrayError, RecordingError
 from clearprop.compiler.capture.results import result_tree
 from clearprop.compiler.capture.selection import CountChanged
-from clearprop.compiler.capture.store import Changed
+from clearprop.compiler.capture.store import Changed, is_alone
 from clearprop.compiler.capture.suspects import Suspects
 from clearprop.compiler.capture.tables import LargeTables
 from clearprop.compiler.capture.tree import Key, flatten, is_within, objects
@@ -242,7 +242,13 @@ class CompiledStep(Generic[P, R]):
         with ExitStack() as alone:
             alone.enter_context(standing)
             alone.callback(forget)
-            watch = Lookout(self.function, objects((args, kwargs)), self.fallback, tables)
+            try:
+                watch = Lookout(self.function, objects((args, kwargs)), self.fallback, tables)
+            except RecordingError as error:  # what cannot be watched
+                if not self.fallback:
+                    raise
+                self.refusals[key] = str(error)
+                return self.function(*args, **kwargs)
             if watch.tables is None or not watch.tables.known:
                 alone.close()  # nothing will stand for anything
             try:
@@ -277,6 +283,7 @@ class CompiledStep(Generic[P, R]):
         recorder.rolls = self.any_length
         passed = objects((args, kwargs))
         _check_arguments(tensors, watch.around.leaves)
+        shared = [t for t in watch.around.leaves if t.ndim and not is_alone(t)]
         for t in watch.around.leaves:
             recorder.touch(t)
         recorder.reaches(watch.around.buffers, self.captured)
@@ -318,7 +325,10 @@ class CompiledStep(Generic[P, R]):
         if twin:
             self.suspects.acquit(twin.guard.contents, recorder.read_anew(program))
         contents = self.suspects.among(watch.around.buffers, recorder.frozen)
-        guard = Guard(self.function, recorder.things, touched, stay, passed, contents, watch.tables, asked)
+        stays = [t._value for t in shared if t not in recorder.written]  # its owner may set its shape
+        guard = Guard(
+            self.function, recorder.things, touched, stay, passed, contents, watch.tables, asked, stays
+        )
         seen = {} if self.prove == "never" else picture(self.function, passed, watch.tables)
         variant = Variant(recording, guard, [t for t in without if t in given], tree, mark, seen)
         variant.subclassed = any(x.following for x in recorder.given)  # type: ignore[attr-defined]

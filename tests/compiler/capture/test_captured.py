@@ -81,9 +81,8 @@ def test_an_array_that_a_step_makes_and_changes_is_what_it_was_at_each_use(execu
             np.testing.assert_array_equal(got, wanted)
 
 
-def test_an_array_that_nobody_may_write_to_is_a_constant(executor):
-    held = np.arange(3.0)
-    held.flags.writeable = False
+def test_an_array_that_nobody_can_write_to_is_a_constant(executor):
+    held = np.frombuffer(np.arange(3.0).tobytes())
     compiled = clearprop.compile(lambda x: np.sum(x * held), executor=executor)
 
     assert compiled(np.ones(3)) == 3.0

@@ -13,6 +13,7 @@ import types
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,11 @@ def picture(
     Private attributes are in it too, and of large `tables` what was read. The nearest things come first, and
     no array is kept.
     """
-    return {name: _seen(x) for name, x in reached(function, passed, tables)}
+    found: Picture = {}
+    for name, x in reached(function, passed, tables):
+        with suppress(Exception):
+            found[name] = _seen(x)
+    return found
 
 
 def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> dict[int, str]:
@@ -80,7 +85,7 @@ def tensor_names(function: Callable[..., Any], passed: Iterable[Any] = ()) -> di
     """
     found: dict[int, str] = {}
     for name, x in reached(function, passed):
-        if isinstance(x, Tensor):
+        if issubclass(type(x), Tensor):
             found.setdefault(id(x), name)
     return found
 
@@ -127,14 +132,15 @@ def reached(
     waiting = deque([("", function), *((f"argument {i}", x) for i, x in enumerate(passed))])
     while waiting and len(seen) < LIMIT:
         name, x = waiting.popleft()
-        if not isinstance(x, _NUMBERS):
+        if not issubclass(type(x), _NUMBERS):
             if id(x) in seen:
                 continue
             # Kept, so that no other object gets its address; an array is not: the plan counts its holders.
-            seen[id(x)] = None if isinstance(x, BUFFERS) else x
+            seen[id(x)] = None if issubclass(type(x), BUFFERS) else x
         if name:
             yield name, x
-        waiting.extend(_parts(name, x, tables or LargeTables()))
+        with suppress(Exception):  # whatever the code of a user's object raises: then nobody can name it
+            waiting.extend(list(_parts(name, x, tables or LargeTables())))
 
 
 def _parts(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, Any]]:
@@ -222,7 +228,7 @@ def likely_lines(function: Callable[..., Any]) -> list[str]:
     """
     found: list[str] = []
     for _, x in reached(function, ()):
-        if isinstance(x, types.FunctionType) and _of_users(x):
+        if issubclass(type(x), types.FunctionType) and _of_users(x):
             found += _lines_of(x.__code__)
     if isinstance(function, types.FunctionType) and _of_users(function):
         found = [*_lines_of(function.__code__), *found]

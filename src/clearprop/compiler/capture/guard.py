@@ -13,12 +13,13 @@ from clearprop import structure
 from clearprop.compiler.capture.attributes import PAST
 from clearprop.compiler.capture.chance import drawn, taken
 from clearprop.compiler.capture.culprits import checksum, likely_lines, reached
+from clearprop.compiler.capture.forms import Forms, form
+from clearprop.compiler.capture.openly import Plainly, held_in, is_a, is_tensor, keys_of
 from clearprop.compiler.capture.places import PlacesOfTables
 from clearprop.compiler.capture.reading import ASKING
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.surroundings import (
     END,
-    LINES,
     Contents,
     Snapshot,
     Surroundings,
@@ -32,6 +33,7 @@ from clearprop.compiler.capture.uses import Places, Uses, might_ask
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
+_NUMBERS = (bool, int, float, str)
 _COMPARED = (bool, int, float, str, bytes, type(None))
 _made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 _attributes = operator.attrgetter("__dict__")
@@ -77,6 +79,7 @@ class Lookout:
         self.chance: list[Any] = drawn(self.around.generators)
         self.taken: list[Any] = list(map(taken, self.around.iterators))
         self.sums: list[int] = list(map(checksum, self.around.buffers))
+        self.forms: list[Any] = list(map(form, self.around.buffers))
         self.same: bool = False  # whether nothing had changed when it was last checked
         self.hidden: list[Any] = [x.get("") for x in self.around.asking]
 
@@ -178,6 +181,7 @@ class Lookout:
         self.sums += map(checksum, around.buffers[buffers:])
         self.hidden += [x.get("") for x in around.asking[len(self.hidden) :]]
         self.uses.watch(self._unknown())
+        self.forms += map(form, around.buffers[buffers:])
         if self.back is not None:
             self.back.extend()
         first = len(around.noting) > noting == 0  # then what all code asks past a class counts
@@ -207,14 +211,13 @@ class Lookout:
                 "the step takes from an iterator: later calls would not",
                 hint="next(iterator) outside, and what it gives as an argument",
             )
-        for x, old in zip(self.around.buffers, self.sums, strict=True) if arrays else ():
-            if checksum(x) != old:
-                lines = [s for s in likely_lines(self.function) if "in place" in s or "stores" in s]
-                raise lost(
-                    f"the step changes an array in place: {describe(x)}. Later calls would not",
-                    hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
-                    where=f"Perhaps {', '.join(lines[:3])}." if lines else "",
-                )
+        if arrays:
+            _check_sums(self.around.buffers, self.sums, self.function)
+        if list(map(form, self.around.buffers)) != self.forms:
+            raise lost(
+                "the step sets the shape, the dtype or a flag of an array in place. Later calls would not",
+                hint="x.reshape(shape), x.view(dtype) or a copy, which leave the array as it is",
+            )
         after = self.around.snapshot()
         self.same = all(map(_identical, _all(self.before), _all(after)))
         if not self.same:
@@ -270,19 +273,37 @@ class Lookout:
         for key, a, b in pairs:
             if a is b or (old is self.before.named and isinstance(self.around.globals[key][0], COUNTS)):
                 continue  # what changes a table opens it: its entries are compared
-            if isinstance(b, Tensor) and b.op is not None:
+            if is_tensor(b) and b.op is not None:
                 place = self._place(where, old, key)
                 raise lost(
                     f"the step keeps a computed Tensor in {place}: later calls would not",
                     hint="return it from the step",
                 )
-            numbers = isinstance(a, (bool, int, float, str)) and isinstance(b, (bool, int, float, str))
-            if numbers and a != b:
+            if is_a(a, _NUMBERS) and is_a(b, _NUMBERS) and _differ(a, b):
                 place = self._place(where, old, key)
                 raise lost(
                     f"the step changes {place} from {a!r} to {b!r}: later calls would not",
                     hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
                 )
+
+
+def _check_sums(arrays: list[Any], sums: list[int], function: Callable[..., Any]) -> None:
+    """Raise RecordingError where an array no longer has the checksum that it had before the run."""
+    for x, old in zip(arrays, sums, strict=True):
+        if checksum(x) != old:
+            lines = [s for s in likely_lines(function) if "in place" in s or "stores" in s]
+            raise lost(
+                f"the step changes an array in place: {describe(x)}. Later calls would not",
+                hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
+                where=f"Perhaps {', '.join(lines[:3])}." if lines else "",
+            )
+
+
+def _differ(a: Any, b: Any) -> bool:
+    try:
+        return bool(a != b)
+    except Exception:  # whatever a user's `__eq__` raises: it has not said that they are equal
+        return True
 
 
 def _parts(x: Snapshot) -> list[Any]:
@@ -302,7 +323,7 @@ def _identical(old: Any, new: Any) -> bool:
 class Guard:
     """Tells in a few microseconds whether what a recording depended on is still the same objects."""
 
-    spaces: list[tuple[Any, str] | tuple[Contents, str]]
+    spaces: list[tuple[Any, str]]
 
     def __init__(
         self,
@@ -314,15 +335,20 @@ class Guard:
         contents: list[Contents],
         tables: LargeTables | None = None,
         asked: Iterable[Any] = (),
+        shared: Iterable[Any] = (),
     ) -> None:
         around = Surroundings(function, others, tables, asked)
         self.cells: Any = around.cells
         self.functions: list[types.FunctionType] = around.functions
         self.contents = contents
-        self.spaces = [*around.globals, *((c, "") for c in contents)]
+        forms = Forms([*around.buffers, *shared])
+        self.spaces = [*around.globals, *((c, "") for c in (*contents, *([forms] if forms.arrays else ())))]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
-        self.iterables: Any = [c if isinstance(c, LINES) else c.values() for c in looked_at]
-        self.named: Any = [c for c in looked_at if isinstance(c, dict) and id(c) not in around.owners]
+        self.iterables: Any = [held_in(c) for c in looked_at]
+        self.named: Any = [
+            keys_of(c) for c in looked_at if isinstance(c, dict) and id(c) not in around.owners
+        ]
+        self.asked: bool = any(isinstance(c, Plainly) for c in (*self.iterables, *self.named))
         self.objects: list[Any] = around.objects
         self.keys: Any = list(itertools.chain.from_iterable(self.named))
         self.saved: list[Any] = self._all()
@@ -381,7 +407,7 @@ class Guard:
         for a, b in zip(now, self.saved, strict=True):
             if a is b:
                 continue
-            if type(a) is not type(b) or not isinstance(a, _COMPARED):
+            if type(a) is not type(b) or type(a) not in _COMPARED:  # other classes may say anything
                 return False
             if a != b or (a == 0 and str(a) != str(b)):  # -0.0
                 return False

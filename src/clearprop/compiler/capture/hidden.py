@@ -288,7 +288,7 @@ def is_closed(x: Any) -> bool:
     kind: Any = type(x)
     if has_value(kind):
         return False
-    if isinstance(x, (BaseException, type)) or not hides(kind) or not _STAYING.isdisjoint(_names(kind)):
+    if issubclass(type(x), (BaseException, type)) or not hides(kind) or not _STAYING.isdisjoint(_names(kind)):
         return False
     return not _is_code(x, kind) and row_of(x) is None
 
@@ -322,7 +322,7 @@ def asked_by(x: Any) -> tuple[list[tuple[Any, str]], list[Any]]:
     >>> len(asked_by(os.getcwd)[0]), asked_by(os.getenv)[1] == [os.environ], asked_by(len)
     (1, True, ([], []))
     """
-    named = x if isinstance(x, (type, types.FunctionType, types.BuiltinFunctionType)) else type(x)
+    named = x if issubclass(type(x), (type, types.FunctionType, types.BuiltinFunctionType)) else type(x)
     name = f"{named.__module__}.{named.__qualname__}"
     if name == "os.getenv":
         return [], [os.environ]

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from clearprop.batch import BatchTensor
+from clearprop.compiler.capture.forms import can_change, form
 from clearprop.compiler.capture.kinds import Following, following, notes_changes
+from clearprop.compiler.capture.openly import attributes, held_in, is_a, is_tensor, keys_of
 from clearprop.compiler.capture.printing import hearing
 from clearprop.compiler.capture.reading import stands
 from clearprop.compiler.capture.refusals import RecordingError as RecordingError
@@ -293,7 +295,7 @@ class Recorder(Refusals):
         `captured` holds the leaf that stands for each of them in one recording after the other.
         """
         self.captured = captured
-        writable = [x for x in buffers if isinstance(x, np.ndarray) and x.flags.writeable]
+        writable = [x for x in buffers if isinstance(x, np.ndarray) and can_change(x)]
         self.within |= {id(y): y for x in writable for y in (x, *_owners(x))}
 
     def _in_reach(self, x: Any) -> bool:
@@ -322,9 +324,10 @@ class Recorder(Refusals):
             return None
         place = id(x) if id(x) in self.within else (x.ctypes.data, x.shape, x.strides, x.dtype)
         leaf = self.captured.get(place)  # a view is another object at each call, of the same memory
-        if leaf is None:
+        lies = np.asarray(x if straight else x.T)
+        if leaf is None or form(leaf._value) != form(lies):
             leaf = self.captured[place] = Tensor(0.0, requires_grad=False)
-            leaf._value = np.asarray(x if straight else x.T)
+            leaf._value = lies
             self.local.discard(leaf)
         found = Value("state", leaf.shape, leaf.dtype, data=State(leaf), line=user_line())
         self.values.append(found)
@@ -506,23 +509,23 @@ def leaves(thing: Any, limit: int = 100_000) -> Iterable[Tensor]:
     stack = [thing]
     while stack and len(seen) < limit:
         x = stack.pop()
-        if id(x) in seen or isinstance(x, (str, bytes, int, float, np.ndarray, type(None), type)):
+        if id(x) in seen or is_a(x, (str, bytes, int, float, np.ndarray, type(None), type)):
             continue
         seen.add(id(x))
-        if isinstance(x, BatchTensor):  # a Module that holds one inside a vmap: what its examples are part of
+        if is_a(x, BatchTensor):  # a Module that holds one inside a vmap: what its examples are part of
             stack.append(x.content)
-        elif isinstance(x, Tensor):
+        elif is_tensor(x):
             if x.op is None:
                 yield x
         elif stands(x):
             continue  # a large table: what is read of it is found by who reads
-        elif isinstance(x, dict):
-            stack.extend(x.keys())
-            stack.extend(x.values())
-        elif isinstance(x, (list, tuple, set, frozenset)):
-            stack.extend(x)
-        elif not isinstance(x, _OPAQUE) and hasattr(x, "__dict__"):
-            stack.extend(vars(x).values())
+        elif is_a(x, dict):
+            stack.extend(keys_of(x))
+            stack.extend(held_in(x))
+        elif is_a(x, (list, tuple, set, frozenset)):
+            stack.extend(held_in(x))
+        elif not is_a(x, _OPAQUE):
+            stack.extend((attributes(x) or {}).values())
 
 
 _OPAQUE = (type(np), type(leaves), type(len), property, staticmethod, classmethod)

@@ -13,6 +13,7 @@ import numpy as np
 
 from clearprop.compiler.capture.distance import Distant
 from clearprop.compiler.capture.kinds import Following, odd, of_class
+from clearprop.compiler.capture.openly import is_a, is_tensor
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
@@ -43,7 +44,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
 
     def read(x: Any) -> Any:
         x = original(x)
-        if isinstance(x, Tensor):
+        if is_tensor(x):
             place = recorder.places.get(x, recorder.given.get(x))
             if place is not None:
                 return _Argument(place)
@@ -59,13 +60,13 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
                 return _Cut(kind(len(outputs) - 1), from_)
             return _output(x, len(outputs) - 1)
         kind = type(x)
-        if there(x) or isinstance(x, _FIXED):
+        if there(x) or is_a(x, _FIXED):
             return _Same(x)
-        if kind in (tuple, list) or (isinstance(x, tuple) and hasattr(x, "_fields")):
+        if kind in (tuple, list) or (is_a(x, tuple) and hasattr(kind, "_fields")):
             return _Tuple([read(y) for y in x], kind)
         if kind in (dict, collections.OrderedDict):
             return _Dict({k: read(y) for k, y in x.items()}, kind)
-        if isinstance(x, np.ndarray) and not x.dtype.hasobject and not odd(x):
+        if is_a(x, np.ndarray) and not x.dtype.hasobject and not odd(x):
             seen = recorder.seen(x)  # a view of an array in reach is read anew
             return _Made(x.copy()) if seen is x else read(seen)
         if _only_holds(kind):

@@ -30,6 +30,20 @@ from clearprop.compiler.capture.hidden import (
     is_closed,
     row_of,
 )
+from clearprop.compiler.capture.openly import (
+    attributes,
+    base_of,
+    copied,
+    entries,
+    held_in,
+    is_a,
+    is_tensor,
+    keys_of,
+    module_of,
+    referent,
+    slot,
+    where_kept,
+)
 from clearprop.compiler.capture.reading import ASKING, can_rebuild, original
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.tables import FEW, NAMED, LargeTables
@@ -231,13 +245,14 @@ class Surroundings:
 
     def _list(self, members: Any, stack: list[Any]) -> None:
         """The members of a set that come one after the other."""
-        if isinstance(members, set):
+        if is_a(members, set):
             self.containers.append(members)
-        stack += members
+        stack += entries(members)
 
     def _visit(self, x: Any, stack: list[Any]) -> None:
         x = original(x)
-        if isinstance(x, _NUMBERS) or id(x) in self._seen or len(self._seen) > _LIMIT:
+        kind = type(x)
+        if issubclass(kind, _NUMBERS) or id(x) in self._seen or len(self._seen) > _LIMIT:
             return
         if self._put_off(x, stack):
             return
@@ -246,88 +261,98 @@ class Surroundings:
         places, found = asked_by(x)
         self.globals += places
         stack += found
-        if isinstance(x, Tensor):
+        if is_tensor(x):
             if x.op is None:
                 self.leaves.append(x)
-        elif isinstance(x, _GENERATORS):
+        elif issubclass(kind, _GENERATORS):
             self.generators.append(x)
             self._tell(x, row_of(x), stack)
-        elif isinstance(x, type):
+        elif issubclass(kind, type):
             self._visit_class(x, stack)
-        elif isinstance(x, np.ndarray):
+        elif issubclass(kind, np.ndarray):
             self.buffers.append(x)
             if x.dtype.hasobject:
                 stack += self._fixed_there(_objects(x))
-            if type(x) is not np.ndarray:
+            if kind is not np.ndarray:
                 self._visit_object(x, stack)
-        elif isinstance(x, memoryview):
+        elif issubclass(kind, memoryview):
             stack.append(x.obj)
-        elif isinstance(x, np.void):
+        elif issubclass(kind, np.void):
             self._tell(x, row_of(x), stack)
-        elif isinstance(x, types.ModuleType) and sys.modules.get(x.__name__) is not x:
+        elif issubclass(kind, types.ModuleType) and sys.modules.get(x.__name__) is not x:
             stack += self._fixed_there([vars(x)])  # made at run time
-        elif isinstance(x, (*_PLAIN, *_SKIPPED)):
+        elif issubclass(kind, weakref.ProxyTypes):
+            self._visit_proxy(x, stack)
+        elif issubclass(kind, (*_PLAIN, *_SKIPPED)):
             return
-        elif isinstance(x, types.FunctionType):
+        elif issubclass(kind, types.FunctionType):
             self._visit_function(x, stack)
-        elif isinstance(x, types.MethodType):
+        elif issubclass(kind, types.MethodType):
             stack += [*self._fixed_there([x.__self__]), x.__func__]
-        elif isinstance(x, types.BuiltinMethodType):  # `draw = generator.random`; a function's is its module
+        elif issubclass(kind, types.BuiltinMethodType):  # `draw = generator.random`
             self.methods.add(x.__name__)
             stack += self._fixed_there([x.__self__])
-        elif isinstance(x, dict):
-            self._visit_container(x, [*x.keys(), *x.values()], stack)
-        elif isinstance(x, LINES):
-            self._visit_container(x, x, stack)
-        elif isinstance(x, (types.MappingProxyType, *_VIEWS)):
+        elif issubclass(kind, dict):
+            self._visit_container(x, [*keys_of(x), *held_in(x)], stack)
+        elif issubclass(kind, LINES):
+            self._visit_container(x, entries(x), stack)
+        elif issubclass(kind, (types.MappingProxyType, *_VIEWS)):
             stack += self._fixed_there(gc.get_referents(x))  # the dict
-        elif isinstance(x, tuple) and can_rebuild(type(x)):
+        elif issubclass(kind, tuple) and can_rebuild(kind):
             stack += x
-        elif isinstance(x, (tuple, frozenset)):
-            stack += self._fixed_there([*x, getattr(x, "__dict__", None)])
-        elif isinstance(x, contextvars.ContextVar):
+        elif issubclass(kind, (tuple, frozenset)):
+            stack += self._fixed_there([*entries(x), attributes(x)])
+        elif issubclass(kind, contextvars.ContextVar):
             self._visit_named(_Context(), x, stack)
             self._fixed_there(stack[-1:])
-        elif isinstance(x, weakref.ref):
+        elif issubclass(kind, weakref.ref):
             self.globals.append((_Referent(x), ""))
             self.weak = True
             stack += self._fixed_there([x()])
-        elif isinstance(x, (bytearray, array.array)):
+        elif issubclass(kind, (bytearray, array.array)):
             self.buffers.append(x)
             self.globals.append((Contents(x), ""))
-        elif isinstance(x, property):
+        elif issubclass(kind, property):
             stack += [x.fget, x.fset, x.fdel]
-        elif isinstance(x, (staticmethod, classmethod)):
+        elif issubclass(kind, (staticmethod, classmethod)):
             stack.append(x.__func__)
-        elif isinstance(x, (types.GeneratorType, *_ITERATORS)):
+        elif issubclass(kind, (types.GeneratorType, *_ITERATORS)):
             self.iterators.append(x)
             held = [y for y in gc.get_referents(x) if isinstance(y, (tuple, *_ITERATORS))]
             stack += self._fixed_there(held)
             self._tell(x, row_of(x) or ITERATOR, stack)
-        elif (type(x).__module__ or "").startswith("clearprop.compiler"):
+        elif module_of(kind).startswith("clearprop.compiler"):
             stack.append(getattr(x, "function", None))  # a compiled function inside: what it calls
         else:
             self._visit_object(x, stack)
 
+    def _visit_proxy(self, x: Any, stack: list[Any]) -> None:
+        """What a weak proxy stands for, and whether it is there."""
+        thing = referent(x)
+        if thing is not None:
+            self.globals.append((_Referent(weakref.ref(thing)), ""))
+            self.weak = True
+            stack += self._fixed_there([thing])
+
     def _visit_object(self, x: Any, stack: list[Any]) -> None:
         """Any other object: what it keeps under names, in slots, and what its class names."""
-        attributes = getattr(x, "__dict__", None)
-        self._look_into(x, attributes, stack)
-        if isinstance(attributes, dict) and (type(x).__module__ or "").startswith("clearprop."):
-            self._visit_ours(x, attributes, stack)
-        elif isinstance(attributes, dict):
+        found = attributes(x)
+        self._look_into(x, found, stack)
+        if found is not None and module_of(type(x)).startswith("clearprop."):
+            self._visit_ours(x, found, stack)
+        elif found is not None:
             self._kept.append(x)
             own: Any = type(x).__getattribute__
-            if own is object.__getattribute__ and not self.weak and _is_users(type(x)):
+            if own is object.__getattribute__ and not self.weak and _is_users(type(x)) and _plainly_kept(x):
                 self.objects.append(x)
-            self.owners[id(attributes)] = type(x).__name__
-            if callable(getattr(type(x), "structure", None)):
+            self.owners[id(found)] = type(x).__name__
+            if _announces(type(x)):
                 self.announcing.append(x)
-                self.announced.add(id(attributes))
-                self._seen |= {id(y) for y in attributes.values() if isinstance(y, Notes)}
-                self._fixed_there(_within([y for k, y in attributes.items() if k.startswith("_")]))
-            stack += [type(x), *self._attributes_of(x, attributes)]
-        if isinstance(x, functools.partial):
+                self.announced.add(id(found))
+                self._seen |= {id(y) for y in found.values() if is_a(y, Notes)}
+                self._fixed_there(_within([y for k, y in found.items() if k.startswith("_")]))
+            stack += [type(x), *self._attributes_of(x, found)]
+        if is_a(x, functools.partial):
             stack += [x.func, *self._fixed_there([x.args, x.keywords])]
         for name in _slots(type(x)):
             self._visit_named(Slots(x), name, stack)
@@ -369,11 +394,12 @@ class Surroundings:
         """A container, and what a subclass of the user's holds besides."""
         self.containers.append(x)
         stack += inside if type(x) in (*NAMED, list, deque) else self._fixed_there(list(inside))
-        self._fixed_there(list(x) if isinstance(x, dict) else [])  # its keys
-        if isinstance(x, defaultdict):
+        self._fixed_there(list(keys_of(x)) if is_a(x, dict) else [])
+        if is_a(x, defaultdict):
             self._visit_named(Slots(x), "default_factory", stack)
+        stack += self._fixed_there([attributes(x)])
         if _is_users(type(x)):
-            stack += [*self._fixed_there([getattr(x, "__dict__", None)]), type(x)]
+            stack.append(type(x))
 
     def _fixed_there(self, things: list[Any]) -> list[Any]:
         """Note that where these are, nothing can stand for a table; and return them."""
@@ -382,9 +408,9 @@ class Surroundings:
             x = waiting.pop()
             if self.tables.has(x):
                 self._fixed.add(id(x))
-            if isinstance(x, tuple) and id(x) not in self._stuck:
+            if is_a(x, tuple) and id(x) not in self._stuck:
                 self._stuck[id(x)] = x
-                waiting += x
+                waiting += entries(x)
         return things
 
     def _visit_named(self, space: Any, name: Any, stack: list[Any]) -> None:
@@ -394,7 +420,7 @@ class Surroundings:
 
     def _visit_ours(self, x: Any, attributes: dict[str, Any], stack: list[Any]) -> None:
         """An object of the library: what it keeps under a name with an underscore, it looks after itself."""
-        if callable(getattr(type(x), "structure", None)):
+        if _announces(type(x)):
             self.announcing.append(x)
         else:
             self.containers.append(attributes)
@@ -442,12 +468,12 @@ class Surroundings:
         imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
         modules = [*held_by_cells, *map(function.__globals__.get, names), *imported]
         for held in modules:
-            if isinstance(held, types.ModuleType) and vars(held) is function.__globals__:
+            if is_a(held, types.ModuleType) and vars(held) is function.__globals__:
                 mine = names  # its own variables as attributes of its module
-            elif isinstance(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
+            elif is_a(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
                 spaces.append(vars(held))
                 modules += map(vars(held).get, names)
-            elif isinstance(held, types.ModuleType) and not _is_users(held):
+            elif is_a(held, types.ModuleType) and not _is_users(held):
                 self._visit_library(held, names, stack)
         for space in spaces:
             wanted = mine if space is function.__globals__ else names
@@ -467,7 +493,7 @@ class Surroundings:
 
     def watched(self) -> int:
         """Return how many entries are looked at at each call."""
-        return sum(len(c) for c in self.containers if id(c) not in self.announced)
+        return sum(base_of(c).__len__(c) for c in self.containers if id(c) not in self.announced)
 
     def knows(self, x: Any) -> bool:
         """Tell whether an object was found."""
@@ -476,7 +502,7 @@ class Surroundings:
     def snapshot(self, since: Snapshot | None = None) -> Snapshot:
         """Return all that is held, container by container: of what has come within reach since another."""
         cells, named, containers, private = map(len, since) if since is not None else (0, 0, 0, 0)
-        held = [list(c) if isinstance(c, LINES) else dict(c) for c in self.containers[containers:]]
+        held = [copied(c) for c in self.containers[containers:]]
         found = Snapshot(
             [inside(cell) for cell in self.cells[cells:]],
             [space.get(name, END) for space, name in self.globals[named:]],
@@ -484,6 +510,19 @@ class Surroundings:
             [*map(dict, self.private[private:])],
         )
         return found if since is None else found.originals()
+
+
+def _announces(kind: type) -> bool:
+    """Whether objects of a class say by the library's own `structure()` when an attribute is set."""
+    return any(
+        "structure" in vars(base) and module_of(base).startswith("clearprop.") for base in kind.__mro__
+    )
+
+
+def _plainly_kept(x: Any) -> bool:
+    """Whether `x.__dict__` is where the object keeps its attributes, and runs no code of its class."""
+    kind: Any = type(x)
+    return isinstance(where_kept(kind), types.GetSetDescriptorType)
 
 
 def _objects(x: Any) -> list[Any]:
@@ -587,7 +626,10 @@ class Slots:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return an attribute, as a dict would."""
-        return getattr(self.thing, name, default)
+        try:
+            return slot(self.thing, name)
+        except AttributeError:
+            return default
 
     def __setitem__(self, name: str, value: Any) -> None:
         setattr(self.thing, name, value)
@@ -615,9 +657,11 @@ def _slots(kind: type) -> Iterator[str]:
 
 def _is_users(thing: Any) -> bool:
     """Whether a class, function or module is neither Python's nor an installed package's."""
-    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
-    if not isinstance(name, str):  # a class written in C; or a function that was made in a nameless space
-        return isinstance(thing, types.FunctionType) and "__name__" not in thing.__globals__
+    name = thing.__name__ if is_a(thing, types.ModuleType) else thing.__module__
+    if not isinstance(name, str):  # a class that says so; or a function that was made in a nameless space
+        return isinstance(thing, type) or (
+            is_a(thing, types.FunctionType) and "__name__" not in thing.__globals__
+        )
     root = name.split(".")[0]
     if root in sys.stdlib_module_names or root in ("clearprop", "numpy"):
         return False
@@ -629,8 +673,8 @@ def _is_strange(x: Any) -> bool:
     if id(x) in _ASKING:
         return True
     named = (types.ModuleType, types.FunctionType, types.BuiltinFunctionType, type)
-    thing = x if isinstance(x, named) else type(x)
-    name = thing.__name__ if isinstance(thing, types.ModuleType) else thing.__module__
+    thing = x if is_a(x, named) else type(x)
+    name = thing.__name__ if is_a(thing, types.ModuleType) else thing.__module__
     known = not isinstance(name, str) or name.split(".")[0].lstrip("_") in _FAMILIAR
     return not known and not _is_users(thing)
 

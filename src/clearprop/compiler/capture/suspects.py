@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.compiler.capture.forms import can_change
 from clearprop.compiler.capture.surroundings import Contents, SampledContents
 
 LARGEST = 1024  # bytes of an array that is looked at whole
@@ -34,7 +35,7 @@ class Suspects:
         for x in arrays:
             if not isinstance(x, np.ndarray) or id(x) in known:
                 continue
-            if not x.flags.writeable or not x.nbytes or self._cleared(x):
+            if not x.nbytes or self._cleared(x) or not can_change(x):
                 continue
             if x.dtype.hasobject:  # no plan reads it: what it holds is always the recording's
                 found.append(Contents(x))

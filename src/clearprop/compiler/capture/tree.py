@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.kinds import Following, odd, refused
+from clearprop.compiler.capture.openly import attributes, is_a
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import ArrayError
 from clearprop.errors import lesson
@@ -30,7 +31,10 @@ class Key:
         return self._hash
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Key) and self.parts == other.parts
+        try:
+            return isinstance(other, Key) and self.parts == other.parts
+        except Exception:  # whatever a user's `__eq__` raises: it has not said that they are equal
+            return False
 
     @property
     def shapes(self) -> str:
@@ -96,7 +100,7 @@ def plain_class(x: Any) -> Any:
 
 def is_array(x: Any) -> bool:
     """Tell whether an argument is read anew at each call; anything else is part of the plan's key."""
-    return isinstance(x, (np.ndarray, np.generic, Tensor))
+    return is_a(x, (np.ndarray, np.generic, Tensor))
 
 
 def _array(x: Any) -> Any:
@@ -112,17 +116,17 @@ def _array(x: Any) -> Any:
 
 def is_subclass(x: Any) -> bool:
     """Tell whether something is an array of a class that is not NumPy's own."""
-    return isinstance(x, np.ndarray) and type(x) is not np.ndarray
+    return is_a(x, np.ndarray) and type(x) is not np.ndarray
 
 
 def mapped(x: Any, f: Callable[[Any], Any]) -> Any:
     """Return the same nesting with `f` applied to each array."""
     if is_array(x):
         return f(x)
-    if isinstance(x, (tuple, list)):
+    if is_a(x, (tuple, list)):
         inside = [mapped(y, f) for y in plain_class(x).__iter__(x)]
         return inside if type(x) is list else _of_class(x, inside, f)
-    if isinstance(x, dict):
+    if is_a(x, dict):
         entries = {k: mapped(y, f) for k, y in entries_of(x)}
         return entries if type(x) is dict else _of_class(x, entries, f)
     return x
@@ -164,7 +168,7 @@ def _made(x: Any, inside: Any, beside: list[tuple[Any, str, Any]]) -> Any:
         base.extend(new, inside)
     for k, y in inside.items() if isinstance(x, dict) else ():
         base.__setitem__(new, k, y)
-    if getattr(x, "__dict__", None) is x:
+    if attributes(x) is x:
         new.__dict__ = new  # its attributes are its entries
     for slot, name, value in beside:
         if slot is None:
@@ -179,7 +183,7 @@ _WRITTEN_IN_PYTHON = 1 << 9  # of a class: made by a `class` statement
 
 def _beside(x: Any) -> Iterator[tuple[Any, str, Any]]:
     """Yield what an object has beside its entries: the slot or None, the name and the value of each."""
-    own = getattr(x, "__dict__", None)
+    own = attributes(x)
     for name, value in own.items() if own is not None and own is not x else ():
         yield None, name, value
     for kind in type(x).__mro__:
@@ -215,7 +219,7 @@ def _flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[
     arrays: list[Any] = []
     tensors: dict[int, Tensor] = {}
     for x in args:
-        if x.__class__ is np.ndarray and x.ndim and x.dtype.isnative:  # the usual case, first and fast
+        if type(x) is np.ndarray and x.ndim and x.dtype.isnative:  # the usual case, first and fast
             parts += (x.shape, x.dtype)
             arrays.append(x)
         else:
@@ -239,13 +243,13 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
             about = ("tensor", *about, x.requires_grad, x.grad is None, same, is_within(x))
         arrays.append(array)
         return about
-    if isinstance(x, (tuple, list)):
+    if is_a(x, (tuple, list)):
         inside = tuple(_described(y, arrays, tensors) for y in plain_class(x).__iter__(x))
         return (type(x), inside, *_attributes(x, arrays, tensors))
-    if isinstance(x, dict):
+    if is_a(x, dict):
         found = tuple((k, _described(y, arrays, tensors)) for k, y in entries_of(x))
         return (type(x), found, *_attributes(x, arrays, tensors))
-    if isinstance(x, float):
+    if is_a(x, float):
         return (type(x), x.hex())  # 0.0 is not -0.0, and NaN is NaN
     return (type(x), x) if _has_value(x) else The(x)
 
@@ -284,7 +288,7 @@ def _has_value(x: Any) -> bool:
         return False
     try:
         hash(x)
-    except TypeError:  # a frozen dataclass that holds an array
+    except Exception:  # a frozen dataclass that holds an array, or whatever a user's method raises
         return False
     return True
 
@@ -298,7 +302,7 @@ def objects(x: Any) -> list[Any]:
     """
     if is_array(x):
         return [type(x)] if is_subclass(x) else []  # whose methods the step may call
-    if isinstance(x, (tuple, list, dict)):
+    if is_a(x, (tuple, list, dict)):
         inside = [y for _, y in entries_of(x)] if isinstance(x, dict) else plain_class(x).__iter__(x)
         return [thing for y in (*inside, *(y for _, _, y in _beside(x))) for thing in objects(y)]
     return [x]

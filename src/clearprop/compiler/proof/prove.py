@@ -25,6 +25,7 @@ from clearprop.compiler.capture.culprits import (
     tensor_names,
 )
 from clearprop.compiler.capture.guard import Lookout
+from clearprop.compiler.capture.openly import entries, is_a
 from clearprop.compiler.capture.reading import standing
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Changed
@@ -399,13 +400,10 @@ def _copy(x: Any) -> Any:
 
 def _buffers(x: Any) -> Iterator[Any]:
     """Yield the arrays among arguments."""
-    if isinstance(x, BUFFERS):
+    if is_a(x, BUFFERS):
         yield x
-    elif isinstance(x, (tuple, list)):
-        for y in x:
-            yield from _buffers(y)
-    elif isinstance(x, dict):
-        for y in x.values():
+    elif is_a(x, (tuple, list, dict)):
+        for y in entries(x):
             yield from _buffers(y)
 
 

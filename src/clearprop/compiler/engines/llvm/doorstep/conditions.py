@@ -13,6 +13,7 @@ from clearprop.compiler.engines.llvm.doorstep.objects import (
     TYPE,
     Entries,
     attributes_of,
+    form_of,
     made_of,
     members,
     slot,
@@ -42,6 +43,8 @@ class Conditions:
         guard, store = variant.guard, variant.recording.store
         if len(guard.saved) > MANY:  # a word for each at least: finding them all out would take seconds
             raise LookupError("too many words")
+        if guard.asked:
+            raise LookupError("a container that only its own class goes through")
         # Where an address was, something else may lie later: what is compared stays alive.
         self.kept: list[Any] = [*guard.cells, *guard.functions, *guard.iterables, *guard.saved]
         self.kept += [*guard.keys, *guard.leaves, *guard.objects]
@@ -83,6 +86,11 @@ class Conditions:
             if getattr(space, "straight", False):  # the contents of an array
                 self.kept.append(space)
                 self._same(*space.words())
+                continue
+            if hasattr(space, "arrays"):  # how they lie
+                self.kept.append(space)
+                for x in space.arrays:
+                    self._same(*form_of(x))
                 continue
             if type(space) is not dict:
                 self.names.append((space, name, space.get(name)))

@@ -26,7 +26,7 @@ LIST_SIZE, LIST_ITEMS = 16, 24
 TUPLE_SIZE, TUPLE_ITEMS = 16, 24
 DICT_SIZE, DICT_KEYS, DICT_VALUES = 16, 32, 40
 SET_SIZE, SET_MASK, SET_TABLE = 24, 32, 40
-ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 56, 64
+ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS = 16, 24, 32, 40, 56, 64
 SCALAR_DATA = 16
 
 # Bytes from the start of a dict's keys: how large they are and of which kind (with four bytes that are zero
@@ -109,6 +109,18 @@ def members(items: set[Any]) -> list[int]:
 def viewed(view: Any) -> int:
     """Return the address of the dict behind a view of its values."""
     return word(id(view) + VIEW_DICT)
+
+
+def form_of(array: Any) -> list[int]:
+    """Return the addresses of the words that say how an array lies, those that say where they are first."""
+    start, axes = id(array), array.ndim
+    shape, strides = word(start + ARRAY_SHAPE), word(start + ARRAY_STRIDES)
+    there = [*_words(shape, axes), *_words(strides, axes)] if axes else []
+    if there != [*array.shape, *array.strides]:
+        raise LookupError("an array whose shape is elsewhere")
+    frame = [ARRAY_DATA, ARRAY_AXES, ARRAY_SHAPE, ARRAY_STRIDES, ARRAY_DTYPE, ARRAY_FLAGS]
+    found = [start + offset for offset in frame]
+    return [*found, *(first + 8 * i for first in (shape, strides) for i in range(axes))]
 
 
 def made_of(function: types.FunctionType) -> list[int]:
