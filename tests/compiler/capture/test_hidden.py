@@ -12,6 +12,7 @@ import io
 import itertools
 import logging
 import mmap
+import operator
 import os
 import queue
 import random
@@ -394,6 +395,137 @@ HELD = {
     "a sorted dict": lambda: (lambda d: lambda x: x * d["a"])(collections.OrderedDict(a=2.0)),
     "standard output": lambda: (lambda o: lambda x: x * (1.0 if o is None else 2.0))(sys.stdout),
 }
+
+
+class Trainer:
+    """Holds something, asks for it in steps in many ways, and what it holds in none."""
+
+    verbose = False
+
+    def __init__(self, thing):
+        self.thing, self.scale, self.more = thing, 2.0, {"thing": thing, "scale": 2.0}
+
+    def another_name(self, x):
+        thing = self.thing
+        other = thing
+        return x if other is None else x * self.scale
+
+    def by_truth(self, x):
+        return x * self.scale if self.thing else x
+
+    def in_a_branch(self, x):
+        if self.verbose:
+            print(self.thing, len(self.thing), self.thing.total_changes)
+        return x * self.scale
+
+    def handed_on(self, x):
+        return self.helper(x, self.thing)
+
+    def helper(self, x, thing):
+        return x if thing is None else x * self.scale
+
+    def by_its_name(self, x):
+        return x * self.scale if hasattr(self, "thing") and "thing" in self.more else x
+
+    def got(self, x):
+        return x * self.scale if getattr(self, "thing", None) is not None else x
+
+    def method(self, x):
+        return x * self.scale if callable(self.thing.close) else x
+
+
+WAYS = [name for name in vars(Trainer) if name not in ("verbose", "helper") and name[0] != "_"]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_way_of_looking_whether_it_is_there_is_refused(way, executor):
+    step = clearprop.compile(getattr(Trainer(opened()), way), executor=executor)
+    for _ in range(4):
+        np.testing.assert_array_equal(step(X), X * 2)
+    assert step.recordings == 1
+
+
+def test_a_default_that_is_never_asked_is_not_refused(executor):
+    held = opened()
+    step = clearprop.compile(lambda x, connection=held: x * 2.0, executor=executor)
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), X * 2)
+
+
+def changes(connection):
+    return connection.total_changes + 1.0
+
+
+def changes_of_many(*connections, **named):
+    return [*connections, *named.values()][0].total_changes + 1.0
+
+
+def changes_found(holder):
+    match holder:
+        case Holder(found=connection):
+            return connection.total_changes + 1.0
+
+
+def changes_of_another_name(holder):
+    first = holder.found
+    second = first
+    return second.total_changes + 1.0
+
+
+def changes_of_each(holder):
+    for connection in holder.all:
+        return connection.total_changes + 1.0
+
+
+ASKED = {
+    "in a loop inside": lambda h: sum([h.found.total_changes + 1.0 for _ in range(1)]),
+    "in a lambda": lambda h: (lambda: h.found.total_changes + 1.0)(),
+    "by another function": lambda h: changes(h.found),
+    "by name": lambda h: changes(connection=h.found),
+    "among others": lambda h: changes_of_many(h.found),
+    "among names": lambda h: changes_of_many(a=h.found),
+    "under another name": changes_of_another_name,
+    "in a second place": lambda h: h.all[0].total_changes + 1.0,
+    "under a key": lambda h: h.keys["k"].total_changes + 1.0,
+    "under a key that is got": lambda h: h.keys.get("k").total_changes + 1.0,
+    "one of all": changes_of_each,
+    "by a match": changes_found,
+    "by map": lambda h: next(map(changes, h.all)),
+    "by a text": lambda h: operator.attrgetter("found.total_changes")(h) + 1.0,
+    "by getattr": lambda h: getattr(h, "found").total_changes + 1.0,  # noqa: B009
+}
+
+
+@pytest.mark.parametrize("way", ASKED)
+def test_no_way_of_asking_it_is_missed(way, executor):
+    connection = opened()
+    holder = Holder(found=connection, all=[connection], keys={"k": connection})
+    step = clearprop.compile(lambda x: x * ASKED[way](holder), executor=executor, prove="never")
+
+    with pytest.raises(RecordingError, match=r"asks a sqlite3\.Connection"):
+        step(X)
+
+
+def test_a_debugger_beside_a_step_is_left_alone(executor):
+    def trace(*_):
+        return None
+
+    step = clearprop.compile(Trainer(opened()).got, executor=executor)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        np.testing.assert_array_equal(step(X), X * 2)
+        assert sys.gettrace() is trace
+    finally:
+        sys.settrace(before)
+
+
+def test_an_archive_that_is_open_is_no_harm(tmp_path, executor):
+    np.savez(tmp_path / "all.npz", a=X)
+    with np.load(tmp_path / "all.npz") as archive:
+        step = clearprop.compile(lambda x: x if archive is None else x * 2.0, executor=executor)
+        for _ in range(3):
+            np.testing.assert_array_equal(step(X), X * 2)
 
 
 @pytest.mark.parametrize("name", HELD)

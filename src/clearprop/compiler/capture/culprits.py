@@ -12,7 +12,7 @@ import sys
 import types
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -125,15 +125,23 @@ def _seen(x: Any) -> tuple[str, Any]:
 
 
 def reached(
-    function: Any, passed: Iterable[Any], tables: LargeTables | None = None
+    function: Any,
+    passed: Iterable[Any],
+    tables: LargeTables | None = None,
+    often: Container[int] = frozenset(),
 ) -> Iterator[tuple[str, Any]]:
-    """Yield `(name, thing)` for all that a function may look at, each object once, the nearest first."""
+    """Yield `(name, thing)` for all that a function may look at, the nearest first.
+
+    Each object comes once; one whose `id` is among `often`, with each of its names.
+    """
     seen: dict[int, Any] = {}
     waiting = deque([("", function), *((f"argument {i}", x) for i, x in enumerate(passed))])
     while waiting and len(seen) < LIMIT:
         name, x = waiting.popleft()
         if not issubclass(type(x), _NUMBERS):
             if id(x) in seen:
+                if name and id(x) in often:
+                    yield name, x
                 continue
             # Kept, so that no other object gets its address; an array is not: the plan counts its holders.
             seen[id(x)] = None if issubclass(type(x), BUFFERS) else x
@@ -157,7 +165,7 @@ def _parts(name: str, x: Any, tables: LargeTables) -> Iterator[tuple[str, Any]]:
         yield from ((name, y) for y in (x.func, *x.args, *x.keywords.values()))
     elif isinstance(x, types.BuiltinMethodType):
         yield name, x.__self__
-    elif isinstance(x, Mapping):
+    elif issubclass(type(x), Mapping):  # nobody is asked for `__class__`
         yield from ((f"{name}[{k!r}]", y) for k, y in list(x.items()) if not isinstance(k, Tensor))
     elif isinstance(x, (list, tuple, deque)):
         yield from ((f"{name}[{i}]", y) for i, y in enumerate(x))

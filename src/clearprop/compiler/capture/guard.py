@@ -94,7 +94,8 @@ class Lookout:
         return found
 
     def _places(self) -> Places:
-        return list(reached(self.function, self.others, self.tables))
+        often = {id(x) for x in self.around.closed} | {id(x.thing) for x in self.around.asking}
+        return list(reached(self.function, self.others, self.tables, often))
 
     def asked(self) -> list[Any]:
         """Return what the run has asked of them, after it; RecordingError where nobody can look into one."""

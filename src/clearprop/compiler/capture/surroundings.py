@@ -62,7 +62,8 @@ _INDIRECT = {"globals", "vars", "getattr", "attrgetter", "__dict__", "__globals_
 LINES = (list, set, deque)  # containers without names
 _TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
 _READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
-_ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, io.IOBase, *map(type, _ENDS))
+_FILE: Any = io.IOBase.__base__  # a class that asks nobody for `__class__`
+_ITERATORS = (*_TOOLS, *_READ, zip, map, filter, enumerate, reversed, _FILE, *map(type, _ENDS))
 _EMPTY: dict[Any, Any] = {}
 _VIEWS = tuple(
     type(getattr(d, k)()) for d in (_EMPTY, OrderedDict(_EMPTY)) for k in ("keys", "values", "items")

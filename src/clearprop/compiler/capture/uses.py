@@ -1,12 +1,12 @@
 """Which of the objects that keep their contents to themselves a run has asked, and which it merely holds.
 
 A profile function notes for the time of one run which code runs and whose methods written in C are called.
-What such code names, other than to ask `is None` or for a class, it has asked.
+A trace function notes which instructions of the user's code run. What these name, other than to ask `is None`
+or for a class, to keep it under another name or to hand it to a function of the user's, the run has asked.
 """
 
 from __future__ import annotations
 
-import dis
 import os
 import re
 import sys
@@ -14,15 +14,18 @@ import types
 from collections.abc import Iterable
 from typing import Any
 
+from clearprop.compiler.capture.culprits import is_users
+from clearprop.compiler.capture.mentions import Mention, mentions_in
 from clearprop.errors import user_line
 
 _LAST = re.compile(r"^(.*?)(?:\[(?:'([^']*)'|[^\[\]]*)\]|\.?([A-Za-z_]\w*))$")
 _LOCAL = ("argument ", "a default of ", "the default ")
-_NOTHING = ("CACHE", "PUSH_NULL", "PRECALL")
-_CLASS = ("isinstance", "issubclass", "id")
+_LAST_NAME = re.compile(r"^argument \d+.*(?:\.\w+|\['[^']*'\])")
 
 Places = list[tuple[str, Any]]
 """Names as one would write them, and what is there."""
+Given = tuple[types.CodeType, str, bool]
+"""A function, the name of its argument, and whether that is the thing itself or what it is in."""
 
 
 class Uses:
@@ -40,11 +43,17 @@ class Uses:
         self.things: dict[int, Any] = {id(x): x for x in things}
         self.asked: dict[int, str] = {}  # and in which line
         self.codes: set[types.CodeType] = set()
+        self.ran: dict[types.CodeType, set[int]] = {}  # instructions, of the user's code
+        self.given: dict[int, set[Given]] = {}  # to which functions a thing was handed
         self.sees = False  # whether it sees the run: another profiler may be there
+        self.steps = False  # whether it sees the single instructions: a debugger may be there
         self.blind = False  # whether it has seen too little of it
 
     def __enter__(self) -> Uses:
         self.sees = bool(self.things) and sys.getprofile() is None
+        self.steps = self.sees and sys.gettrace() is None
+        if self.steps:
+            sys.settrace(self._entered)
         if self.sees:
             sys.setprofile(self._saw)
         return self
@@ -52,6 +61,8 @@ class Uses:
     def __exit__(self, *_: object) -> None:
         if self.sees:
             sys.setprofile(None)
+        if self.steps:
+            sys.settrace(None)
 
     def watch(self, things: Iterable[Any]) -> None:
         """Add what has come within reach during the run: of what has run before then, nobody knows."""
@@ -62,11 +73,26 @@ class Uses:
             if not self.sees:
                 self.blind = True
 
+    def _entered(self, frame: types.FrameType, event: str, _: Any) -> Any:
+        """Look at the instructions of the user's code."""
+        if not is_users(frame.f_globals.get("__name__")):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        seen = self.ran.setdefault(frame.f_code, set())
+
+        def step(frame: types.FrameType, event: str, _: Any) -> Any:
+            if event == "opcode":
+                seen.add(frame.f_lasti)
+            return step
+
+        return step
+
     def _saw(self, frame: types.FrameType, event: str, called: Any) -> None:
         if event == "call":
             self.codes.add(frame.f_code)
+            self._note_given(frame)
             return
-        if event != "c_call" or type(called) is not types.BuiltinMethodType:
+        if event != "c_call" or not isinstance(called, types.BuiltinMethodType):
             return
         held = id(called.__self__)
         if held in self.asked:
@@ -74,112 +100,145 @@ class Uses:
         if held in self.things:
             self.asked[held] = user_line()
 
+    def _note_given(self, frame: types.FrameType) -> None:
+        """Note what a function was handed of the things, and under which name."""
+        code = frame.f_code
+        if not is_users(frame.f_globals.get("__name__")):
+            return
+        count = code.co_argcount + code.co_kwonlyargcount
+        held = frame.f_locals
+        for name in code.co_varnames[:count]:
+            found = id(held.get(name))
+            if found in self.things:
+                self.given.setdefault(found, set()).add((code, name, True))
+        for name in code.co_varnames[count : count + 2]:  # `*args` and `**kwargs`, perhaps
+            x = held.get(name)
+            inside = x.values() if type(x) is dict else x if type(x) is tuple else ()
+            for found in self.things.keys() & set(map(id, inside)):
+                self.given.setdefault(found, set()).add((code, name, False))
+
     def by_name(self, places: Places, codes: Iterable[types.CodeType]) -> None:
         """Add what is named by those of the user's `codes` that have run; all of them where nobody looked."""
+        sees = self.sees and not self.blind
         ran = []
-        for code in codes:
-            if self.blind or not self.sees or code in self.codes:
+        for code in with_inner(codes):
+            if not sees or code in self.codes:
                 ran.append(code)
-        mentions = Mentions(ran, places)
+        mentions = Mentions(ran, places, self.ran if sees and self.steps else {}, sees)
         for place, x in places:
             if id(x) in self.asked:
                 continue
             if id(x) not in self.things:
                 continue
-            naming = mentions.of(place)
+            naming = mentions.of(place, x, self.given.get(id(x), set()))
             if naming is not None:
                 file = os.path.basename(naming.co_filename)
                 self.asked[id(x)] = f"{file}:{naming.co_firstlineno}"
 
 
 class Mentions:
-    """What code names, and what it asks containers for."""
+    """What code names and asks, and what it asks containers for."""
 
-    def __init__(self, codes: Iterable[types.CodeType], places: Places) -> None:
-        self.named: dict[str, types.CodeType] = {}
-        self.texts: dict[str, types.CodeType] = {}
+    def __init__(
+        self,
+        codes: Iterable[types.CodeType],
+        places: Places,
+        ran: dict[types.CodeType, set[int]],
+        sees: bool = False,
+    ) -> None:
+        self.ran, self.sees = ran, sees
+        self.named: dict[str, list[tuple[types.CodeType, Mention]]] = {}
+        self.functions: set[str] = set()
         for code in codes:
-            for name in mentioned(code):
-                self.named[name] = code
-            for constant in code.co_consts:
-                if isinstance(constant, str):
-                    self.texts[constant] = code
-        self.asked: set[str] = set()  # containers of which it asks one key
+            self.functions.add(code.co_name)
+            for mention in mentions_in(code):
+                if self._has_run(code, mention):
+                    self.named.setdefault(mention.name, []).append((code, mention))
+        self.keyed: set[str] = set()  # containers of which it asks one key
         for place, _ in places:
             found = _LAST.match(place)
-            if found is not None and found.group(2) in self.texts:
-                self.asked.add(found.group(1))
+            if found is not None and found.group(2) in self.named:
+                self.keyed.add(found.group(1))
 
-    def of(self, place: str) -> types.CodeType | None:
-        """Return code that names a place, as `self.table['a'][0]`: its last part that has a name."""
+    def _has_run(self, code: types.CodeType, mention: Mention) -> bool:
+        return code not in self.ran or mention.offset in self.ran[code]
+
+    def of(self, place: str, x: Any, given: Iterable[Given] = ()) -> types.CodeType | None:
+        """Return code that asks what is at a place, `self.table['a'][0]`: its last part that has a name."""
+        for code, name, itself in given:
+            found = self.asking(name, x, itself, code)
+            if found is not None:
+                return found
+        itself = True
         while place:
-            if place.startswith(_LOCAL):  # it has a name of its own where it came in
-                return next(iter(self.named.values()), None)
-            found = _LAST.match(place)
-            if found is None:
+            if place.startswith(_LOCAL) and _LAST_NAME.search(place) is None:
+                if self.sees:  # it has a name of its own where it came in
+                    return None if itself else self._any()
+                return self._any()
+            last = _LAST.match(place)
+            if last is None:
                 return None
-            place, key, name = found.groups()
+            place, key, name = last.groups()
             if name is not None:
-                return self.named.get(name) or self.texts.get(name)
-            if key is not None and place in self.asked:
-                return self.texts.get(key)
+                return self.asking(name, x, itself)
+            if key is not None and place in self.keyed:
+                return self.asking(key, x, itself)
+            itself = False
         return None
+
+    def _any(self) -> types.CodeType | None:
+        return next((found[0][0] for found in self.named.values() if found), None)
+
+    def asking(
+        self, name: str, x: Any, itself: bool, inside: types.CodeType | None = None
+    ) -> types.CodeType | None:
+        """Return code that asks what it has under a name: `x`, or what `x` is in."""
+        waiting, done = [(name, inside)], set()
+        while waiting:
+            name, inside = waiting.pop()
+            done.add((name, inside))
+            for code, mention in self.named.get(name, ()):
+                if inside is not None and code not in with_inner([inside]):
+                    continue
+                if mention.how == "keeps":
+                    waiting += {(mention.to, code)} - done
+                elif mention.how == "looks":
+                    continue
+                elif not itself or self._asks(mention, x):
+                    return code
+        return None
+
+    def _asks(self, mention: Mention, x: Any) -> bool:
+        """Whether code asks a thing by what it does with it; calls of its methods in C are seen anyway."""
+        kind = type(x)
+        if mention.how == "truth":
+            return hasattr(kind, "__bool__") or hasattr(kind, "__len__")
+        if mention.how == "attribute":
+            method = isinstance(getattr(kind, mention.to, None), types.MethodDescriptorType)
+            return not (self.sees and method)
+        if mention.how == "hands":
+            return not (self.sees and mention.to in self.functions)
+        return mention.how == "asks"
 
 
 def might_ask(things: Iterable[Any], places: Places, codes: Iterable[types.CodeType]) -> list[Any]:
     """Return those of the things that some code within reach names, or names the holder of."""
     wanted = set(map(id, things))
-    mentions = Mentions(codes, places)
+    mentions = Mentions(with_inner(codes), places, {})
     found: dict[int, Any] = {}
     for place, x in places:
         if id(x) not in wanted:
             continue
         last = _LAST.match(place)
         holder = last.group(1) if last is not None else ""
-        if mentions.of(place) or mentions.of(holder):
+        if mentions.of(place, x) or mentions.of(holder, x):
             found[id(x)] = x
     return list(found.values())
 
 
-def mentioned(code: types.CodeType) -> set[str]:
-    """Return the variables and attributes that code asks, not those that it only compares by `is`.
-
-    >>> mentioned((lambda: a.b[0]).__code__) == {"a", "b"}
-    True
-    >>> mentioned((lambda: a is None or isinstance(b, str)).__code__) & {"a", "b"}
-    set()
-    """
-    found: set[str] = set()
-    instructions = []
-    for instruction in dis.get_instructions(code):
-        if instruction.opname not in _NOTHING:
-            instructions.append(instruction)
-    asks_class = False
-    for i, instruction in enumerate(instructions):
-        name = instruction.argval
-        following = [x.opname for x in instructions[i + 1 : i + 3]]
-        if instruction.opname.startswith("CALL"):
-            asks_class = False
-        if not instruction.opname.startswith("LOAD_"):
-            continue
-        if not isinstance(name, str):
-            continue
-        if name in _CLASS:
-            asks_class = True
-        elif _is_compared(following):
-            continue
-        elif not asks_class or following[0].startswith("LOAD_ATTR"):
-            found.add(name)
+def with_inner(codes: Iterable[types.CodeType]) -> list[types.CodeType]:
+    """Return code with that of the functions, loops and lambdas written inside of it."""
+    found = list(codes)
+    for code in found:  # it grows meanwhile
+        found += [x for x in code.co_consts if isinstance(x, types.CodeType)]
     return found
-
-
-def _is_compared(following: list[str]) -> bool:
-    """Whether the instructions after a name only compare it by `is`."""
-    first = following[0]
-    if first == "IS_OP":
-        return True
-    if first.startswith("POP_JUMP"):
-        return first.endswith("NONE")
-    if first.startswith("LOAD_"):
-        return following[1:] == ["IS_OP"]
-    return False
