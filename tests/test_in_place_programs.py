@@ -107,6 +107,7 @@ def asked(f, x):
     yield "vmap(grad)", lambda: vmap(grad(f))(both)[1], slopes
     yield "jvp", lambda: jvp(f, (x,), (np.ones(3),))[1], slopes.sum()
     yield "value", lambda: f(Tensor(x)).value, value
+    yield "compiled value", lambda: [clearprop.compile(f)(x * k) for k in (2.0, 1.0)][1], value
     yield "compile", lambda: [clearprop.compile(grad(f))(x) for _ in range(2)][1], slopes
 
 

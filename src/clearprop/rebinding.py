@@ -118,6 +118,7 @@ class _Probe:
     """What an operator with `=` is tried on, to see how many references it brings along."""
 
     count = 0
+    stored = 0
 
     def __iadd__(self, y: Any) -> Any:
         return _tried(self, y)
@@ -139,7 +140,7 @@ class _Fresh:
         return _Probe()
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        pass
+        _Probe.stored = sys.getrefcount(value)
 
 
 @cache
@@ -151,6 +152,9 @@ def usual(statement: str) -> int:
     elif statement == "entry":
         entries: Any = _Fresh()
         entries[0] += 1
+    elif statement == "stored":
+        _Fresh()[0] = _Probe()
+        return _Probe.stored
     elif statement == "same":
         probe: Any = _Probe()
         probe += probe

@@ -225,7 +225,7 @@ def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
         setattr(old, name, getattr(tensor, name))
     if observer is not None:
         observer.renamed(old, tensor)
-    new = _with_checked_entries(old, index, old if value is tensor else value)
+    new = with_checked_entries(old, index, old if value is tensor else value)
     if observer is not None:
         observer.renamed(tensor, new)
     for user in users:
@@ -239,14 +239,14 @@ def _rewritten_examples(tensor: Any, index: Any, value: Any) -> bool:
     """Do the same to an example of a `vmap`, whose nodes are those of all examples at once."""
     if not tensor.ndim:
         return False
-    new = _with_checked_entries(tensor, index, value)
+    new = with_checked_entries(tensor, index, value)
     if not sole(tensor, 0, new, 0 if mode.recorder is None else _kept(tensor.content)):
         return False
     tensor.content = new.content
     return True
 
 
-def _with_checked_entries(tensor: Any, index: Any, value: Any) -> Any:
+def with_checked_entries(tensor: Any, index: Any, value: Any) -> Any:
     given = value if _is_tensor(value) else np.asarray(value)
     if not _fits(given.dtype, tensor.dtype):
         raise TypeError(_cast("t[i] = v", given.dtype, tensor))

@@ -32,6 +32,12 @@ from clearprop.modes import observed
 from clearprop.op import describe
 from clearprop.rebinding import settle
 from clearprop.tensor import Tensor
+from clearprop.updates import with_checked_entries
+
+_PARTS = (
+    "real_part",
+    "imaginary_part",
+)  # which NumPy shows in the memory of complex numbers, and an op computes
 
 
 class Recorder(Refusals):
@@ -125,6 +131,8 @@ class Recorder(Refusals):
             node = twin_of(node)
             node.following = following(node.op, sources, node.shape)  # type: ignore[attr-defined]
             self.memory.made(node, given)
+            if v.op in _PARTS:
+                self.memory.share(given[0], node)
         node = self.selections.twin(node)
         self._enter(node, v)
         self.selections.saw(node, sources)
@@ -214,17 +222,38 @@ class Recorder(Refusals):
                 if node.grad is None:
                     node.grad = twins[id(g)] = self._twin(g)
 
-    def changed(self, x: Any, new: Any, sign: str) -> Any:
-        """Give what stands for an array other contents: it keeps its dtype and shape, as NumPy has it."""
+    def changed(self, x: Any, new: Any, sign: str, stores: bool = False) -> Any:
+        """Give what stands for an array other contents: it keeps its dtype and shape, as NumPy has it.
+
+        Where the statement `stores` the result into what `x` is a view of, that is changed, and not `x`.
+        """
         line = f"x {sign} y"
-        if not self.memory.alone(x) or (x.following and notes_changes(x.following.kind)):
+        if not (stores or self.memory.alone(x)) or (x.following and notes_changes(x.following.kind)):
             self.in_place(x, line, f"x = x {sign[:-1]} y, which makes a new array")
+        new = self._fitted(x, new, line)
+        return new if stores else self._filled(x, new)
+
+    def stored(self, x: Any, index: Any, value: Any, fresh: bool) -> None:
+        """Do `x[index] = value` to what stands for an array that nobody else sees, but a `fresh` value."""
+        place = self.memory.places.get(x)
+        seen = fresh and place is not None and self.memory.places.get(value) is place
+        mine = isinstance(x._value, np.ndarray) and self.memory.alone(x, int(seen))
+        if not mine or (x.following and notes_changes(x.following.kind)):
+            hint = "np.where(mask, y, x), or x = x.copy() before it; y.copy() where y is a view of x"
+            self.in_place(x, "x[i] = y", hint)
+        self._filled(x, self._fitted(x, with_checked_entries(x, index, value), "x[i] = y"))
+
+    def _fitted(self, x: Any, new: Any, line: str) -> Any:
         if not stands_for_array(new) or new.shape != x.shape:
-            raise self.refuse(f"{line} would make another array of x", f"{describe(new)} of {describe(x)}")
-        if new.dtype != x.dtype:
-            if not np.can_cast(new.dtype, x.dtype, "same_kind"):
-                raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
-            new = new.astype(x.dtype)
+            got, hint = f"{describe(new)} of {describe(x)}", "np.where(mask, y, x), which may be a Tensor"
+            raise self.refuse(f"{line} would make another array of x", got, hint)
+        if new.dtype == x.dtype:
+            return new
+        if not np.can_cast(new.dtype, x.dtype, "same_kind"):
+            raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
+        return new.astype(x.dtype)
+
+    def _filled(self, x: Any, new: Any) -> Any:
         self.known[x] = self.value_of(new)
         x._value = np.asarray(new._value)  # without axes too, it stays an array
         return x

@@ -15,8 +15,10 @@ from clearprop.compiler.capture.kinds import added
 from clearprop.errors import inside
 from clearprop.hints import TENSOR
 from clearprop.modes import mode
+from clearprop.rebinding import kind_of_statement, references, usual
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
+from clearprop.updates import rebound_array
 
 _TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward", "following"} - {"__weakref__"}
 _NO_ATTRIBUTES = {*TENSOR, "tolist"}  # names that answer on a Tensor alone
@@ -118,9 +120,14 @@ class StandIn:
         return Tensor.__round__(self, digits)  # type: ignore[arg-type]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        _recorder().in_place(self, "x[i] = y", "np.where(mask, y, x), or np.concatenate of the parts")
+        fresh = sys.getrefcount(value) == usual("stored")  # as `x[1]` in `x[0] = x[1]`, which has no name
+        _recorder().stored(self, index, value, fresh)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        statement = method == "__call__" and ufunc.nin == 2 and kwargs.keys() == {"out"}
+        found = rebound_array(ufunc, inputs, kwargs) if statement and all(map(_is_array, inputs)) else None
+        if found is not None:
+            return found  # of `array += x`
         try:
             return Tensor.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)  # type: ignore[arg-type]
         except TypeError as error:
@@ -238,10 +245,23 @@ def _in_place(name: str, sign: str) -> Any:
     """Return the operator that gives what stands for an array other contents, and a number another number."""
 
     def operator(self: Any, y: Any) -> Any:
-        new = ops[name].two(self, y)
-        return _recorder().changed(self, new, sign) if isinstance(self._value, np.ndarray) else new
+        return _updated(self, y, name, sign)
 
     return operator
+
+
+def _updated(x: Any, y: Any, name: str, sign: str) -> Any:
+    """Do `x sign y`; in `a[i] sign y` the view that `a[i]` has made is given back as what to store there."""
+    refs = references(x)
+    new = ops[name].two(x, y)
+    if not isinstance(x._value, np.ndarray):
+        return new
+    stores = kind_of_statement(sys._getframe(2)) == "entry" and refs == usual("entry")
+    return _recorder().changed(x, new, sign, stores)
+
+
+def _is_array(x: Any) -> bool:
+    return not issubclass(type(x), Tensor)  # what stands for one, too
 
 
 def _weakly(special: str) -> Any:

@@ -147,12 +147,12 @@ class SharedMemory:
             if x is not node and _overlap(node._value, x._value):
                 self.share(x, node)
 
-    def alone(self, x: Any) -> bool:
-        """Tell whether no other Tensor that lives has its memory."""
+    def alone(self, x: Any, others: int = 0) -> bool:
+        """Tell whether no other Tensor that lives has its memory, or as many `others` as are known."""
         place = self.places.get(x)
         if place in self._elsewhere:
             return False
-        return place is None or sum(held is place for _, held in self.places.entries.values()) == 1
+        return place is None or sum(held is place for _, held in self.places.entries.values()) == 1 + others
 
 
 def _overlap(z: Any, x: Any) -> bool:
