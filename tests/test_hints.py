@@ -119,7 +119,7 @@ def test_an_error_inside_forward_is_its_own():
 
 
 @pytest.mark.parametrize(
-    ("line", "text"), [("array.dot(t)", "array @ t"), ("np.array([t, t])", "np.stack([...])"), ("array[0] = t[0]", "np.stack or")]
+    ("line", "text"), [("array.dot(t)", "array @ t"), ("np.array([t, t])", "np.stack([...])"), ("array[0] = t[0]", "np.stack of a list of Tensors")]
 )  # fmt: skip
 def test_what_asked_for_an_array_is_known_without_the_text_of_the_line(line, text):
     """As in Python's own prompt, which keeps no text."""

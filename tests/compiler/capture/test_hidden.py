@@ -22,6 +22,7 @@ import string
 import sys
 import threading
 import types
+import unittest.mock
 import xml.etree.ElementTree
 import zlib
 
@@ -577,3 +578,15 @@ def test_nobody_listens_after_a_run_that_fails(executor):
     assert sys.getprofile() is None
     with Uses([]):
         assert sys.getprofile() is None  # where there is nothing to look for
+
+
+def test_a_mock_within_reach_is_held_and_not_asked_for_ever(executor):
+    settings = unittest.mock.MagicMock()
+
+    @clearprop.compile(executor=executor)
+    def step(x):
+        return 2 * x if settings is not None else x
+
+    for _ in range(3):
+        np.testing.assert_array_equal(step(X), 2 * X)
+    assert settings.mock_calls == []

@@ -275,7 +275,15 @@ def has_value(kind: Any) -> bool:
     >>> has_value(str), has_value(list), has_value(object)
     (True, False, False)
     """
-    return kind.__hash__ not in (None, object.__hash__) and kind.__eq__ is not object.__eq__
+    hashed = _written(kind, "__hash__")
+    return (
+        hashed is not None and hashed is not object.__hash__ and _written(kind, "__eq__") is not object.__eq__
+    )
+
+
+def _written(kind: Any, name: str) -> Any:
+    """Return what a class or its bases have under a name, without asking it: a mock makes another mock."""
+    return next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
 
 
 def is_closed(x: Any) -> bool:

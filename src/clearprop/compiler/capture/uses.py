@@ -40,7 +40,9 @@ class Uses:
     """
 
     def __init__(self, things: Iterable[Any]) -> None:
-        self.things: dict[int, Any] = {id(x): x for x in things}
+        self.things: dict[int, Any] = {}
+        for x in things:
+            self.things[id(x)] = x
         self.asked: dict[int, str] = {}  # and in which line
         self.codes: set[types.CodeType] = set()
         self.ran: dict[types.CodeType, set[int]] = {}  # instructions, of the user's code
@@ -77,7 +79,8 @@ class Uses:
         """Look at the instructions of the user's code."""
         if not is_users(frame.f_globals.get("__name__")):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
         seen = self.ran.setdefault(frame.f_code, set())
 
         def step(frame: types.FrameType, event: str, _: Any) -> Any:
@@ -92,7 +95,9 @@ class Uses:
             self.codes.add(frame.f_code)
             self._note_given(frame)
             return
-        if event != "c_call" or not isinstance(called, types.BuiltinMethodType):
+        if event != "c_call":
+            return
+        if not isinstance(called, types.BuiltinMethodType):
             return
         held = id(called.__self__)
         if held in self.asked:
@@ -113,9 +118,14 @@ class Uses:
                 self.given.setdefault(found, set()).add((code, name, True))
         for name in code.co_varnames[count : count + 2]:  # `*args` and `**kwargs`, perhaps
             x = held.get(name)
-            inside = x.values() if type(x) is dict else x if type(x) is tuple else ()
-            for found in self.things.keys() & set(map(id, inside)):
-                self.given.setdefault(found, set()).add((code, name, False))
+            inside: Iterable[Any] = ()
+            if type(x) is tuple:
+                inside = x
+            elif type(x) is dict:
+                inside = x.values()
+            for y in inside:
+                if id(y) in self.things:
+                    self.given.setdefault(id(y), set()).add((code, name, False))
 
     def by_name(self, places: Places, codes: Iterable[types.CodeType]) -> None:
         """Add what is named by those of the user's `codes` that have run; all of them where nobody looked."""
@@ -124,7 +134,8 @@ class Uses:
         for code in with_inner(codes):
             if not sees or code in self.codes:
                 ran.append(code)
-        mentions = Mentions(ran, places, self.ran if sees and self.steps else {}, sees)
+        steps = self.ran if sees and self.steps else {}
+        mentions = Mentions(ran, places, steps, sees)
         for place, x in places:
             if id(x) in self.asked:
                 continue
@@ -146,7 +157,8 @@ class Mentions:
         ran: dict[types.CodeType, set[int]],
         sees: bool = False,
     ) -> None:
-        self.ran, self.sees = ran, sees
+        self.ran = ran
+        self.sees = sees
         self.named: dict[str, list[tuple[types.CodeType, Mention]]] = {}
         self.functions: set[str] = set()
         for code in codes:
@@ -187,7 +199,10 @@ class Mentions:
         return None
 
     def _any(self) -> types.CodeType | None:
-        return next((found[0][0] for found in self.named.values() if found), None)
+        for found in self.named.values():
+            if found:
+                return found[0][0]
+        return None
 
     def asking(
         self, name: str, x: Any, itself: bool, inside: types.CodeType | None = None
@@ -240,5 +255,7 @@ def with_inner(codes: Iterable[types.CodeType]) -> list[types.CodeType]:
     """Return code with that of the functions, loops and lambdas written inside of it."""
     found = list(codes)
     for code in found:  # it grows meanwhile
-        found += [x for x in code.co_consts if isinstance(x, types.CodeType)]
+        for x in code.co_consts:
+            if isinstance(x, types.CodeType):
+                found.append(x)
     return found
