@@ -128,8 +128,8 @@ def test_a_tensor_is_not_written_into_an_array_and_the_error_says_the_way():
 
     with pytest.raises(ValueError, match="element") as error:  # NumPy's words; the lesson is its cause
         out[0] = T
-    assert "Try np.stack or np.concatenate of Tensors" in str(error.value.__cause__)
-    with pytest.raises(TypeError, match=r"array\[i\] = t.*\n.*\n *Try np.stack or np.concatenate"):
+    assert "Try np.stack of a list of Tensors" in str(error.value.__cause__)
+    with pytest.raises(TypeError, match=r"array\[i\] = t.*\n.*\n *Try np.stack of a list of Tensors"):
         out[:] = V
     with pytest.raises(TypeError, match=r"np.stack\(\[...\]\) in place of np.array"):
         numpy.array([V, V])

@@ -10,12 +10,18 @@ from clearprop.compiler.step import available_executors
 from clearprop.registry import ops
 
 special = pytest.importorskip("scipy.special")
-import clearprop.ops.distributions  # noqa: E402
-import clearprop.ops.tails  # noqa: E402, F401
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 inf = np.inf
 ABOVE, BELOW = {"above": True}, {"above": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def chapters():
+    """The ops come when the first test runs: other files try all that there are when they are collected."""
+    importlib.import_module("clearprop.ops.distributions")
+    importlib.import_module("clearprop.ops.tails")
+
 
 # fmt: off
 # op, arguments, attributes, the value and its derivatives by all arguments: of 60 to 400 digits

@@ -203,6 +203,10 @@ def cond(x: Any, p: Any = None) -> Any:
     """
     if x.ndim < 2 or not x.size:
         raise np.linalg.LinAlgError(lesson("cond(x)", "wants matrices with entries", f"shape {x.shape}"))
+    if p not in (None, 2, -2) and x.shape[-2] != x.shape[-1]:
+        raise np.linalg.LinAlgError(
+            lesson("cond(x, p)", f"wants square matrices for p={p!r}", f"shape {x.shape}")
+        )
     with np.errstate(all="ignore"):
         if p in (None, 2, -2):
             s = ops["svdvals"](x)

@@ -32,7 +32,7 @@ def mirrored(x: Any) -> Any:
 @define("real_part", "opaque", lambda g, z, x: g, facts=Facts(plane="stated"), examples=(((_POINTS,), {}),))
 def real_part(x: Any) -> Any:
     """The real part of complex numbers."""
-    return x.real.copy()
+    return x.real
 
 
 @define(
@@ -44,7 +44,7 @@ def real_part(x: Any) -> Any:
 )
 def imaginary_part(x: Any) -> Any:
     """The imaginary part of complex numbers."""
-    return x.imag.copy()
+    return x.imag
 
 
 def _turning(g: Any, z: Any, x: Any) -> Any:

@@ -127,7 +127,9 @@ class Advance:
                 t._value = x
 
 
-@define("schedule_step", "opaque", arity=None, facts=Facts(kinks=False), examples=(((2,),), {"by": np.array}))
+@define(
+    "schedule_step", "opaque", arity=None, facts=Facts(kinks=False), examples=((((2,),), {"by": np.array}),)
+)
 def schedule_step(*given: Any, by: Any = None) -> Any:
     """Return what a schedule's numbers are after its step, which `by` takes: see `Advance`."""
     return by(*given)

@@ -26,6 +26,7 @@ _FIXED = (types.GetSetDescriptorType, types.MemberDescriptorType)
 def is_a(x: Any, kinds: Any) -> bool:
     """Tell whether something is of these classes, whatever its `__class__` says.
 
+    >>> import types, weakref
     >>> is_a([1], list), is_a(weakref.proxy(is_a), types.FunctionType)
     (True, False)
     """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from clearprop.batch import by_entries
 from clearprop.registry import ops
 from clearprop.see.algebra.notation import TRUTHS, Term, number
 
@@ -90,7 +91,7 @@ class _Branch:
         if holds is not None:
             return _YES if holds else _NO
         op = ops.get(term.head)
-        if op is None or op.kind != "elementwise":
+        if op is None or (op.kind != "elementwise" and op.batch is not by_entries):
             return term
         if term.head == "where" and is_truth(term.args[0]):
             return self._choice(term)
