@@ -162,7 +162,7 @@ def broken(op: Op, i: int, fault: Callable[..., Any]) -> AbstractContextManager[
 def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
     """Let the rule of input `i` be `rule(send, g, z, *xs, **attrs)` inside the block, `send` being the right
     one."""
-    right = op.derivatives, op.rules, op.variadic_rule, op.together
+    right = op.derivatives, op.rules, op.variadic_rule, op.together, op.rest
     sound = object.__new__(Op)
     sound.__dict__.update(op.__dict__)
 
@@ -171,7 +171,7 @@ def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
             return _sent(sound, k, g, z, *xs, **attrs)
         return rule(functools.partial(_sent, sound, k), g, z, *xs, **attrs)
 
-    op.together = None  # it would bypass the rule
+    op.together = op.rest = None  # they would bypass the rule
     if op.variadic_rule is not None:
         op.variadic_rule = changed
     else:
@@ -180,7 +180,7 @@ def replaced(op: Op, i: int, rule: Callable[..., Any]) -> Iterator[None]:
     try:
         yield
     finally:
-        op.derivatives, op.rules, op.variadic_rule, op.together = right
+        op.derivatives, op.rules, op.variadic_rule, op.together, op.rest = right
 
 
 def _sent(op: Op, i: int, g: Any, z: Any, *xs: Any, **attrs: Any) -> Any:
