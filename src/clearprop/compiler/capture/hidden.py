@@ -319,6 +319,7 @@ _STAYING = {
     *("builtins.code", "builtins.frame", "builtins.traceback", "builtins.cell", "builtins.PyCapsule"),
     *("numpy.broadcast", "builtins.SuperLU", "mpi4py.MPI.Comm", "_contextvars.Token", "builtins.super"),
     *("_thread._local", "weakref.ProxyType", "weakref.CallableProxyType"),
+    *("jaxlib._jax.ArrayImpl", "jaxlib.xla_extension.ArrayImpl"),
 }
 """Kinds that stay what they are, though they do not say so by equality; or that are looked at elsewhere."""
 
