@@ -11,6 +11,7 @@ from clearprop.compiler.engines.plain import numpy_file
 from clearprop.registry import ops
 
 BY_SHAPE = {"gammainc_by_shape", "betainc_by_shape", "stdtr_by_degrees"}
+BY_SHAPE |= {"log_gamma_density", "log_beta_density", "log_student_density"}
 """Integrals that ask SciPy for several functions on their way, which a plain file does not import."""
 
 REFUSED = {"max", "min", "argmax", "argmin", "in_domain", *BY_SHAPE}
@@ -68,7 +69,8 @@ def test_so_do_its_gradients(tmp_path):
             try:
                 files.append((written(both, xs), [[np.asarray(x) for x in xs]]))
             except TypeError as error:
-                if not any(f"plain NumPy: {refused}" in str(error) for refused in BY_SHAPE):
+                named = str(error).partition("plain NumPy: ")[2]
+                if not any(f"{refused} (" in named for refused in BY_SHAPE):
                     raise
                 by_shape.add(name)
                 continue
