@@ -162,3 +162,16 @@ def test_an_op_of_ones_own_is_drawn_diagnosed_and_counted_by_its_facts():
     assert cp.see.summaries.flops(z) == 14
     assert cp.kinks(lambda x: np.sum(joined(x, 1.0)), np.ones(2)) == []
     assert note_of(z, {}) == "x <+> 3"
+
+
+@pytest.mark.parametrize("op", [op for op in ops.values() if op.facts.linear], ids=lambda op: op.name)
+def test_an_op_is_linear_in_the_inputs_that_it_says(op):
+    """With twice the input it gives twice the output."""
+    for case in cases(op):
+        for place in set(op.facts.linear) & set(range(len(case.inputs))):
+            given = [np.asarray(x) for x in case.inputs]
+            if given[place].dtype.kind not in "fc":
+                continue
+            once = case.function(*given)
+            given[place] = 2 * given[place]
+            np.testing.assert_allclose(case.function(*given), 2 * once, rtol=1e-14)

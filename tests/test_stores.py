@@ -1,7 +1,6 @@
 """Tensors stored into plain arrays, and arrays edited after a graph has used them."""
 
 import array
-import sys
 
 import numpy as np
 import pytest
@@ -150,10 +149,9 @@ def reshaped(x):
     return y.sum()
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # as NumPy 2.5 says
 @pytest.mark.parametrize("f", [refilled, inverted, reshaped], ids=lambda f: f.__name__)
 def test_watch_names_an_array_that_was_edited_after_its_use(f):
-    if f is reshaped and sys.modules["numpy"].__version__ >= "2.5":
-        pytest.skip("NumPy 2.5 lets nobody set a shape")
     with clearprop.watch(), pytest.raises(GradientError, match=r"edited after its use(.|\n)*test_stores.py:"):
         grad(f)(X)
 

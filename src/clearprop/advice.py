@@ -15,8 +15,8 @@ def advice(complaint: str, values: Sequence[Any]) -> str:
     >>> advice("index 7 is out of bounds for axis 0 with size 3", ())
     'an index from -3 to 2 along axis 0'
     """
-    for pattern, cure in _CURES:
-        found = pattern.search(complaint)
+    for pattern, cure in _CURES.items():
+        found = re.search(pattern, complaint)
         if found is not None:
             return cure(found, values)
     return ""
@@ -64,61 +64,20 @@ def _unsupported(found: re.Match[str], values: Sequence[Any]) -> str:
     return ""
 
 
-_CURES: list[tuple[re.Pattern[str], Cure]] = [
-    (
-        re.compile(r"could not be broadcast together with shapes"),
-        _paired,
-    ),
-    (
-        re.compile(r"could not be broadcast together with remapped"),
-        _said("the same length wherever a letter stands"),
-    ),
-    (
-        re.compile(r"cannot reshape array of size (\d+)"),
-        _product,
-    ),
-    (
-        re.compile(r"axis -?\d+ is out of bounds for array of dimension (\d+)"),
-        _axis,
-    ),
-    (
-        re.compile(r"index -?\d+ is out of bounds for axis (\d+) with size (\d+)"),
-        _index,
-    ),
-    (
-        re.compile(r"array is (\d+)-dimensional, but"),
-        _indices,
-    ),
-    (
-        re.compile(r"except for the concatenation axis"),
-        _said("arrays that agree along every other axis, or np.stack"),
-    ),
-    (
-        re.compile(r"all input arrays must have the same shape"),
-        _said("np.concatenate, which joins along an axis"),
-    ),
-    (
-        re.compile(r"axis to squeeze out"),
-        _said("an axis of length 1, or reshape(...) for any other"),
-    ),
-    (
-        re.compile(r"axes don't match array"),
-        _said("each axis once, in the new order"),
-    ),
-    (
-        re.compile(r"array split does not result"),
-        _said("np.array_split, whose pieces may differ by one"),
-    ),
-    (
-        re.compile(r"^inner sizes differ, "),
-        _said("two vectors of the same length"),
-    ),
-    (
-        re.compile(r"ufunc '(\w+)' not supported for the input types"),
-        _unsupported,
-    ),
-    (
-        re.compile(r"'str' object cannot be interpreted as an integer"),
-        _said("the number without quotes"),
-    ),
-]
+_CURES: dict[str, Cure] = {
+    r"could not be broadcast together with shapes": _paired,
+    r"could not be broadcast together with remapped": _said("the same length wherever a letter stands"),
+    r"cannot reshape array of size (\d+)": _product,
+    r"axis -?\d+ is out of bounds for array of dimension (\d+)": _axis,
+    r"index -?\d+ is out of bounds for axis (\d+) with size (\d+)": _index,
+    r"array is (\d+)-dimensional, but": _indices,
+    r"except for the concatenation axis": _said("arrays that agree along every other axis, or np.stack"),
+    r"all input arrays must have the same shape": _said("np.concatenate, which joins along an axis"),
+    r"axis to squeeze out": _said("an axis of length 1, or reshape(...) for any other"),
+    r"axes don't match array": _said("each axis once, in the new order"),
+    r"array split does not result": _said("np.array_split, whose pieces may differ by one"),
+    r"^inner sizes differ, ": _said("two vectors of the same length"),
+    r"ufunc '(\w+)' not supported for the input types": _unsupported,
+    r"'str' object cannot be interpreted as an integer": _said("the number without quotes"),
+}
+"""By what NumPy says, the first that fits: what to try."""

@@ -47,6 +47,8 @@ class Facts:
       may become an array all the same.
     - `draws(count, **attrs)`: of what draws random numbers from a state, the attributes with which it draws
       those of `count` calls at once, along a new first axis.
+    - `linear`: the inputs in which it is linear while all others stay as they are; those with a number for a
+      derivative, and that of a view, need no word.
     - `quiet`: attributes that mean nothing to a person: no reader shows them.
     - `advice`: what to try where its result stops being finite.
 
@@ -74,6 +76,7 @@ class Facts:
     plane: Literal["", "analytic", "stated"] = ""
     cut: bool = False
     draws: Callable[..., dict[str, Any]] | None = None
+    linear: tuple[int, ...] = ()
     quiet: tuple[str, ...] = ()
     advice: str = ""
 

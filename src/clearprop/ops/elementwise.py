@@ -62,8 +62,8 @@ def _half(z: Any) -> Any:
 # fmt: off
 add: Op          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})"), doc="x + y")
 subtract: Op     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})"), doc="x - y")
-multiply: Op     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})"), doc="x * y")
-divide: Op       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
+multiply: Op     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})", linear=(0, 1)), doc="x * y")
+divide: Op       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", linear=(0,), domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
                            doc="x / y", singular=lambda x, y: not (_number(y) and y))
 negative: Op     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})"), doc="-x")
 positive: Op     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})"), doc="+x")
@@ -315,7 +315,7 @@ def degrees(x: Any) -> Any:
     "astype",
     "elementwise",
     lambda g, z, x, dtype: g,
-    facts=Facts(script="{}", cost=0),
+    facts=Facts(script="{}", cost=0, linear=(0,)),
     examples=((((3, 4),), {"dtype": np.dtype("f8")}),),
 )
 def astype(x: Any, *, dtype: Any = None) -> Any:

@@ -68,7 +68,7 @@ def _getitem_signature(x: Any, index: Any) -> Any:
         None if i else ops["scatter"](g, *arrays, index=index, shape=x.shape)
     ),
     signature=_getitem_signature,
-    facts=Facts(sign="[]"),
+    facts=Facts(sign="[]", linear=(0,)),
     together=lambda total, shape, uses: ops["add_at"](
         total,
         *(x for g, xs, _ in uses for x in (g, *xs[1:])),

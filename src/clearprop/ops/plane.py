@@ -29,7 +29,13 @@ def mirrored(x: Any) -> Any:
     return np.conjugate(x)
 
 
-@define("real_part", "opaque", lambda g, z, x: g, facts=Facts(plane="stated"), examples=(((_POINTS,), {}),))
+@define(
+    "real_part",
+    "opaque",
+    lambda g, z, x: g,
+    facts=Facts(plane="stated", linear=(0,)),
+    examples=(((_POINTS,), {}),),
+)
 def real_part(x: Any) -> Any:
     """The real part of complex numbers."""
     return x.real

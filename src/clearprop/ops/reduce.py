@@ -90,7 +90,7 @@ def _masked_spread(power: float, reduce: Any) -> Any:
     _spread,
     numpy=np.sum,
     masked=lambda x, mask, **how: np.sum(_filled(x, mask, 0), **how),
-    facts=Facts(script="{}", advice="float64, or a mean instead of a sum"),
+    facts=Facts(script="{}", linear=(0,), advice="float64, or a mean instead of a sum"),
     examples=_CASES,
 )
 def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -104,7 +104,7 @@ def sum(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     lambda g, z, x, axis, keepdims: _spread(g / count(x, axis), z, x, axis, keepdims),
     numpy=np.mean,
     masked=_masked_mean,
-    facts=Facts(script="{}"),
+    facts=Facts(script="{}", linear=(0,)),
     examples=_CASES,
 )
 def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

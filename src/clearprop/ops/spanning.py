@@ -70,20 +70,15 @@ def of_spanning(g: Any, w: Any, v: Any, *, linear: bool = False) -> Any:
     return +g
 
 
-_LINEAR = ("sum", "mean", "negative", "positive", "add", "subtract", "real_part", "astype", "getitem")
-
-
 def _is_linear(node: Any, later: Any) -> bool:
     """Return whether what is computed of a node is linear in it: then what arrives does not depend on it."""
     moved = {node}
     for user in later.nodes:
-        own = [x for x in user.inputs if isinstance(x, Tensor) and x in moved]
+        own = [i for i, x in enumerate(user.inputs) if isinstance(x, Tensor) and x in moved]
         if own and user.op is not None:
-            first = len(own) == 1 and own[0] is user.inputs[0]
-            known = user.op.kind == "view" or user.op.name in _LINEAR
-            if not (known or (user.op.name == "divide" and first)) and not (
-                user.op.name == "multiply" and len(own) == 1
-            ):
+            numbers = [isinstance(d, int) for d in user.op.derivatives]
+            alone = len(own) == 1 and (user.op.kind == "view" or own[0] in user.op.facts.linear)
+            if not alone and not (numbers and all(numbers)):
                 return False
             moved.add(user)
     return True
