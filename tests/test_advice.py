@@ -1,5 +1,8 @@
 """What a beginner's mistakes are answered with: NumPy's reason, the line, and something to try."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -17,8 +20,14 @@ MISTAKES = [
     (lambda: Tensor(2.0).sum(axis=1), np.exceptions.AxisError, "it without axis"),
     (lambda: SIX[7], IndexError, "an index from -2 to 1 along axis 0"),
     (lambda: PAIR[1, 2], IndexError, "no more indices than axes: 1"),
-    (lambda: np.concatenate([SIX, Tensor(np.ones((2, 2)))]), ValueError, "every other axis, or np.stack"),
-    (lambda: np.stack([PAIR, Tensor(np.ones(3))]), ValueError, "np.concatenate, which joins"),
+    (lambda: np.concatenate([SIX, Tensor(np.ones((2, 2)))]), ValueError, r"axis=1\): they agree"),
+    (lambda: np.concatenate([SIX, Tensor(np.ones((4, 2)))]), ValueError, "along every axis but one"),
+    (lambda: np.stack([PAIR, Tensor(np.ones(3))]), ValueError, r"np.concatenate\(\[...\], axis=0\)"),
+    (lambda: np.stack([SIX, SIX.T]), ValueError, "along every axis but one"),
+    (lambda: np.stack([PAIR, Tensor(1.0)]), ValueError, "along every axis but one"),
+    (lambda: np.broadcast_to(PAIR, (2, 3)), ValueError, r"reshape\(\(2, 1\)\) of what is \(2,\)"),
+    (lambda: np.broadcast_to(PAIR, (3,)), ValueError, "a shape that ends as the array's does"),
+    (lambda: np.ones((2, 1, 3)) @ Tensor(np.ones((4, 3, 1))), ValueError, "before the last two agree"),
     (lambda: np.squeeze(SIX, axis=0), ValueError, "an axis of length 1"),
     (lambda: np.transpose(SIX, (0, 1, 2)), ValueError, "each axis once"),
     (lambda: np.split(Tensor(np.ones(5)), 2), ValueError, "np.array_split"),
@@ -49,6 +58,43 @@ def test_the_cures_that_are_told_work():
     assert SIX.reshape(-1, 2).shape == (3, 2)
     assert [x.shape for x in np.array_split(Tensor(np.ones(5)), 2)] == [(3,), (2,)]
     assert PAIR.reshape(2)[:, None].shape == (2, 1)
+    assert np.broadcast_to(PAIR.reshape(2, 1), (2, 3)).shape == (2, 3)
+    assert np.concatenate([SIX, Tensor(np.ones((2, 2)))], axis=1).shape == (2, 5)
+
+
+class Chosen(list):
+    """Parameters that somebody may also call, which makes them no method without its brackets."""
+
+    def __call__(self):
+        return self
+
+
+def test_what_can_be_gone_through_is_taken_though_it_can_be_called():
+    optimizer = optim.SGD(Chosen(NET.parameters()), lr=0.1)
+
+    assert len(optimizer.param_groups[0]["params"]) == 2
+
+
+@pytest.mark.parametrize("number", [Fraction(1, 2), Decimal("0.5"), 10**30])
+def test_numbers_of_any_kind_arrive_at_a_backward_pass(number):
+    t = Tensor([1.0, 2.0])
+    (t * 3).backward([number, 1])
+
+    assert t.grad.tolist() == [3 * float(number), 3.0]
+
+
+@pytest.mark.parametrize("grad", [[None, 1.0], np.array(["1", 2], object), [Fraction(1), "2"]])
+def test_what_is_no_number_does_not_arrive(grad):
+    with pytest.raises(TypeError, match="wants the gradient that arrives as numbers"):
+        (Tensor([1.0, 2.0]) * 3).backward(grad)
+
+
+def test_short_floats_of_another_package_arrive():
+    short = pytest.importorskip("ml_dtypes")
+    t = Tensor([1.0, 2.0])
+    (t * 3).backward(np.array([0.5, 1.0], short.bfloat16))
+
+    assert t.grad.tolist() == [1.5, 3.0]
 
 
 def test_nothing_is_told_of_what_is_not_known():

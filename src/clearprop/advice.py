@@ -23,15 +23,42 @@ def advice(complaint: str, values: Sequence[Any]) -> str:
 
 
 def _paired(found: re.Match[str], values: Sequence[Any]) -> str:
-    shapes = [tuple(x.shape) for x in values if hasattr(x, "shape")]
-    short, long = (*sorted(shapes, key=len), ())[:2] if len(shapes) == 2 else ((), ())
-    for axis in range(len(long) - len(short) + 1):
-        if short and long[axis : axis + len(short)] == short:
-            fitting = (*short, *[1] * (len(long) - len(short) - axis))
-            return f"reshape({fitting}) of what is {short}: shapes agree from the last axis on"
+    shapes = _shapes(values)
+    if len(shapes) == 2:
+        short, long = sorted(shapes, key=len)
+        if fitting := _from_the_left(short, long):
+            return f"{fitting}: shapes agree from the last axis on"
     return (
         "shapes that agree from the last axis on or are 1 there; x[:, None] pairs all entries of two vectors"
     )
+
+
+def _shapes(values: Sequence[Any]) -> list[tuple[int, ...]]:
+    return [tuple(x.shape) for x in values if hasattr(x, "shape")]
+
+
+def _from_the_left(short: tuple[int, ...], long: tuple[int, ...]) -> str:
+    """Return the reshape after which an array fits axes that are further left, "" where there are none."""
+    for axis in range(len(long) - len(short) + 1):
+        if short and long[axis : axis + len(short)] == short:
+            fitting = (*short, *[1] * (len(long) - len(short) - axis))
+            return f"reshape({fitting}) of what is {short}"
+    return ""
+
+
+def _spread(found: re.Match[str], values: Sequence[Any]) -> str:
+    wanted = tuple(int(n) for n in found[1].split(",") if n)
+    fitting = _from_the_left(_shapes(values)[0], wanted) if values else ""
+    return fitting or "a shape that ends as the array's does, where that is not 1"
+
+
+def _joined(found: re.Match[str], values: Sequence[Any]) -> str:
+    shapes = _shapes(values)
+    if len(set(map(len, shapes))) == 1:
+        differ = [axis for axis, sizes in enumerate(zip(*shapes, strict=True)) if len(set(sizes)) > 1]
+        if len(differ) == 1:
+            return f"np.concatenate([...], axis={differ[0]}): they agree along every other axis"
+    return "arrays that agree along every axis but one, or parts of them that do"
 
 
 def _axis(found: re.Match[str], values: Sequence[Any]) -> str:
@@ -66,13 +93,17 @@ def _unsupported(found: re.Match[str], values: Sequence[Any]) -> str:
 
 _CURES: dict[str, Cure] = {
     r"could not be broadcast together with shapes": _paired,
+    r"remapped\]: \([\d,]*\) +and requested shape \(([\d,]*)\)": _spread,
+    r"remapped\].*,newaxis,newaxis\).* and requested shape": _said(
+        "stacks of matrices whose axes before the last two agree or are 1"
+    ),
     r"could not be broadcast together with remapped": _said("the same length wherever a letter stands"),
     r"cannot reshape array of size (\d+)": _product,
     r"axis -?\d+ is out of bounds for array of dimension (\d+)": _axis,
     r"index -?\d+ is out of bounds for axis (\d+) with size (\d+)": _index,
     r"array is (\d+)-dimensional, but": _indices,
-    r"except for the concatenation axis": _said("arrays that agree along every other axis, or np.stack"),
-    r"all input arrays must have the same shape": _said("np.concatenate, which joins along an axis"),
+    r"except for the concatenation axis": _joined,
+    r"all input arrays must have the same shape": _joined,
     r"axis to squeeze out": _said("an axis of length 1, or reshape(...) for any other"),
     r"axes don't match array": _said("each axis once, in the new order"),
     r"array split does not result": _said("np.array_split, whose pieces may differ by one"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -498,7 +499,7 @@ def seed_of(output: Tensor, grad: Any) -> Any:
                 )
             )
         return np.ones(output.shape, output.dtype) if output.shape else output.dtype.type(1)
-    if not isinstance(grad, Tensor) and np.asarray(grad).dtype.kind not in "fiubc":
+    if not isinstance(grad, Tensor) and not _are_numbers(np.asarray(grad)):
         wanted, hint = "wants the gradient that arrives as numbers", "backward(np.ones(output.shape))"
         raise TypeError(lesson("backward(grad)", wanted, f"{grad!r:.60}", hint=hint))
     shape = np.shape(grad) if not isinstance(grad, Tensor) else grad.shape
@@ -507,6 +508,14 @@ def seed_of(output: Tensor, grad: Any) -> Any:
             lesson("backward(grad)", f"wants a gradient of the output's shape {output.shape}", f"{shape}")
         )
     return grad if isinstance(grad, Tensor) else np.array(grad, output.dtype)[()]  # a copy: leaves own theirs
+
+
+def _are_numbers(grad: Any) -> bool:
+    """Tell whether all entries are numbers, as fractions and short floats of other packages are too."""
+    kind = grad.dtype.kind
+    if kind == "O":
+        return all(isinstance(x, Number) for x in grad.flat)
+    return kind in "fiubc" or (kind == "V" and np.can_cast(grad.dtype, np.float64))
 
 
 def _current(node: Tensor) -> tuple[Any, ...]:

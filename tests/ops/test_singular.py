@@ -62,3 +62,10 @@ def test_the_condition_number_of_a_singular_matrix_is_infinite(p):
     np.testing.assert_allclose(found.value[1], np.linalg.cond(sound, p))
     gradient = grad(lambda x: np.linalg.cond(x, p)[1])(both)[1]
     np.testing.assert_allclose(gradient, grad(lambda x: np.linalg.cond(x, p))(sound), rtol=1e-13)
+
+
+@pytest.mark.parametrize("p", [None, 1, -2, np.inf, "fro"])
+def test_a_stack_of_no_matrices_has_no_condition_numbers(p):
+    assert np.linalg.cond(Tensor(np.zeros((0, 2, 2))), p).shape == (0,)
+    with pytest.raises(np.linalg.LinAlgError, match="wants matrices with entries"):
+        np.linalg.cond(Tensor(np.zeros((2, 0, 0))), p)

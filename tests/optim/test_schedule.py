@@ -101,7 +101,7 @@ def test_a_schedule_in_the_body_of_a_scan_would_count_once():
     assert schedule.last_epoch == 0
 
 
-@pytest.mark.parametrize("metric", [np.ones(3), Tensor(np.ones(3)), None, "0.5", 1j, [1.0]])
+@pytest.mark.parametrize("metric", [np.ones(3), Tensor(np.ones(3)), None, "0.5", 1j, [1.0], 10**400])
 def test_a_metric_is_one_number(metric):
     schedule = optim.ReduceLROnPlateau(make(optim, [Tensor(1.0)]))
     with pytest.raises(TypeError, match=r"ReduceLROnPlateau.step\(metric\): wants one real number"):

@@ -201,7 +201,7 @@ def cond(x: Any, p: Any = None) -> Any:
     >>> float(cond(np.diag([1.0, 4.0])))
     4.0
     """
-    if x.ndim < 2 or not x.size:
+    if x.ndim < 2 or 0 in x.shape[-2:]:
         raise np.linalg.LinAlgError(lesson("cond(x)", "wants matrices with entries", f"shape {x.shape}"))
     if p not in (None, 2, -2) and x.shape[-2] != x.shape[-1]:
         raise np.linalg.LinAlgError(

@@ -65,7 +65,7 @@ class Optimizer:
         if hasattr(params, "parameters"):
             called, hint = f"{type(self).__name__}(model)", "model.parameters()"
             raise TypeError(lesson(called, "wants parameters", f"a {type(params).__name__}", hint=hint))
-        if callable(params):
+        if callable(params) and not hasattr(params, "__iter__"):
             called, hint = f"{type(self).__name__}(params)", "model.parameters(), with brackets"
             raise TypeError(lesson(called, "wants parameters", f"a {type(params).__name__}", hint=hint))
         entries = list(params)

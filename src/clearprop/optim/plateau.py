@@ -135,7 +135,7 @@ def _number(metric: Any) -> float:
     value = metric.value if isinstance(metric, Tensor) else metric
     several = np.ndim(value) > 0
     if not several and not isinstance(value, (str, bytes)):
-        with suppress(TypeError, ValueError):
+        with suppress(TypeError, ValueError, OverflowError):
             return float(value)
     got, hint = f"{value!r:.60}", "loss.mean()" if several else "schedule.step(val_loss)"
     raise TypeError(lesson("ReduceLROnPlateau.step(metric)", "wants one real number", got, hint=hint))
