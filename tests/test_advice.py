@@ -99,3 +99,11 @@ def test_short_floats_of_another_package_arrive():
 
 def test_nothing_is_told_of_what_is_not_known():
     assert advice("the moon is full", (np.ones(3),)) == ""
+
+
+def test_a_list_that_does_not_fit_is_told_what_would():
+    said = "with remapped shapes [original->remapped]: (3,)  and requested shape (3,2)"
+
+    assert advice(said, ([1.0, 2.0, 3.0], (3, 2))).startswith("a shape that ends")
+    with pytest.raises(ValueError, match="a shape that ends"):
+        np.broadcast_to(Tensor([1.0, 2.0, 3.0]), (2, 2))

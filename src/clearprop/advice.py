@@ -48,7 +48,8 @@ def _from_the_left(short: tuple[int, ...], long: tuple[int, ...]) -> str:
 
 def _spread(found: re.Match[str], values: Sequence[Any]) -> str:
     wanted = tuple(int(n) for n in found[1].split(",") if n)
-    fitting = _from_the_left(_shapes(values)[0], wanted) if values else ""
+    shapes = _shapes(values)
+    fitting = _from_the_left(shapes[0], wanted) if shapes else ""
     return fitting or "a shape that ends as the array's does, where that is not 1"
 
 
