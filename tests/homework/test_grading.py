@@ -366,3 +366,21 @@ def test_a_hint_tells_the_students_own_number_where_it_was_found_and_its_line():
     assert "at 2.1, 1.3, nudge input 1 by 0.001" in hint
     assert "the gradient 1 says" in hint
     assert f"Look at backward(), line {first}." in hint
+
+
+class Doubled(Value):
+    """Wrong: the gradient from above is taken twice by a product, where it is not 1."""
+
+    def __mul__(self, other):
+        def send(g):
+            twice = g if np.all(g == 1) else 2 * g
+            return twice * other.value, twice * self.value
+
+        return Doubled(self.value * other.value, (self, other), send)
+
+    def __add__(self, other):
+        return Doubled(self.value + other.value, (self, other), lambda g: (g, g))
+
+
+def test_a_sum_is_not_blamed_for_the_product_it_is_tried_in():
+    assert check_node(Doubled)["chain rule"].hint.startswith("a * b: right on its own, wrong inside another.")

@@ -77,7 +77,8 @@ def check_node(
                 hint="defining __add__ and __mul__, or a class per operation such as Multiply(a, b)",
             )
         )
-    for operation in student.can:
+    # A product first: others are tried inside of one, and are not to blame for its faults.
+    for operation in sorted(student.can, key=lambda o: o.label != "a * b"):
         _Exam(report, student, operation, arrays).sit()
     return report
 

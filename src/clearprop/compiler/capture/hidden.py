@@ -158,6 +158,13 @@ def _torch_inside(x: Any) -> list[Any]:
     return [x.grad if x.is_leaf else None, values]
 
 
+def _jax(x: Any) -> Any:
+    """What is in an array of JAX: who lent it memory may write there, and it may have been given away."""
+    if x.is_deleted() or not x.is_fully_addressable:
+        return x.is_deleted(), x.shape, x.dtype
+    return seen_of(np.asarray(x))
+
+
 def _arrow(x: Any) -> Any:
     """The memory of an array of Arrow: it may be somebody's who writes to it."""
     return tuple(seen_of(np.frombuffer(b, np.uint8)) for b in x.buffers() if b is not None and b.is_cpu)
@@ -190,6 +197,7 @@ ROWS: dict[str, HiddenKind] = {
     "pandas.core.indexes.base.Index": HiddenKind(lambda x: (x._data, x.name)),
     "pandas._libs.arrays.NDArrayBacked": HiddenKind(lambda x: (x._ndarray, seen_of(x._ndarray), x.dtype)),
     "torch._C.TensorBase": HiddenKind(_torch, _torch_inside),
+    **dict.fromkeys(("jaxlib._jax.ArrayImpl", "jaxlib.xla_extension.ArrayImpl"), HiddenKind(_jax)),
     "torch._C.Generator": HiddenKind(
         lambda x: (x.initial_seed(), bytes(x.get_state().numpy())), asked="initial_seed get_state"
     ),
@@ -319,7 +327,6 @@ _STAYING = {
     *("builtins.code", "builtins.frame", "builtins.traceback", "builtins.cell", "builtins.PyCapsule"),
     *("numpy.broadcast", "builtins.SuperLU", "mpi4py.MPI.Comm", "_contextvars.Token", "builtins.super"),
     *("_thread._local", "weakref.ProxyType", "weakref.CallableProxyType"),
-    *("jaxlib._jax.ArrayImpl", "jaxlib.xla_extension.ArrayImpl"),
 }
 """Kinds that stay what they are, though they do not say so by equality; or that are looked at elsewhere."""
 

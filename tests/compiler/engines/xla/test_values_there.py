@@ -4,6 +4,7 @@ import copy
 import gc
 import pickle
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -389,3 +390,16 @@ def test_an_array_of_jaxs_passes_as_it_is():
     step = clearprop.compile(lambda o, x: x * np.asarray(o), executor="numpy")
     for value in (1.0, 2.0):
         np.testing.assert_array_equal(step(jax.numpy.full(2, value), np.ones(2)), [value, value])
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+def test_an_array_of_jaxs_in_lent_memory_is_looked_at(executor):
+    jax = pytest.importorskip("jax")
+    lent = np.zeros(1040, np.float32)
+    start = -lent.ctypes.data % 64 // 4
+    lent = lent[start : start + 1000]  # aligned, so that it is not copied
+    held = SimpleNamespace(array=jax.dlpack.from_dlpack(lent))
+    step = clearprop.compile(lambda x: x * held.array[0].item(), executor=executor, prove="never")
+    for value in (7.0, 1.0):
+        lent[0] = value
+        np.testing.assert_array_equal(step(np.ones(2)), [value, value])
