@@ -15,6 +15,13 @@ class GradientError(ArithmeticError):
     """A gradient that was checked and found wrong, or that cannot be computed as asked."""
 
 
+class RerunError(GradientError):
+    """A gradient for which the rest of the function would have to be run again, where it cannot be.
+
+    A call of the function as it is written may find it: a compiled step makes that call.
+    """
+
+
 class InputError(ValueError):
     """What a person typed or a file they named cannot be used; the command line exits with status 2."""
 

@@ -1,5 +1,7 @@
 """Matrices taken apart: what is well defined at equal and zero values, and what is refused there."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -150,19 +152,87 @@ def test_vectors_of_equal_values_whose_choice_shows_are_refused(name):
         gradient(f, x)
 
 
+@pytest.mark.filterwarnings("ignore:.* runs as written:RuntimeWarning")
+@pytest.mark.parametrize("prove", ["never", "always"])
 @pytest.mark.parametrize("executor", available_executors())
-@pytest.mark.parametrize("name", ["the matrix at 0", "less one at 1", "factors at 0"])
-def test_a_step_refuses_vectors_of_equal_values_that_it_uses(name, executor):
-    f, x, _ = CHOICES[name]
-    step = clearprop.compile(grad(f), executor=executor)
+@pytest.mark.parametrize("name", CHOICES)
+def test_a_step_is_right_where_the_choice_of_vectors_drops_out(name, executor, prove):
+    f, x, right = CHOICES[name]
+    step = clearprop.compile(grad(f), executor=executor, prove=prove)
+    rng = np.random.default_rng(2)
+    apart = rng.normal(size=x.shape).astype(x.dtype)
+    apart = apart + apart.T if x.shape[0] == x.shape[1] else apart
+
+    for _ in range(2):
+        np.testing.assert_allclose(step(x), right, atol=1e-12)
+    for _ in range(3):
+        np.testing.assert_allclose(step(apart), gradient(f, apart), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(step(x), right, atol=1e-12)
+
+
+@pytest.mark.parametrize("executor", available_executors())
+def test_a_step_says_once_that_it_runs_as_written(executor):
+    f, x, right = CHOICES["factors less one at 1"]
+    step = clearprop.compile(grad(f), executor=executor, prove="never")
+    step(np.diag([1.0, 2.0, 4.0]))
+    with pytest.warns(RuntimeWarning, match="runs as written(.|\n)*turn freely"):
+        step(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(step(x), right, atol=1e-12)
+    assert step.recordings == 1
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_step_refuses_vectors_of_equal_values_whose_choice_shows(name, executor):
+    f, x = UNKNOWN[name]
+    leaf = Tensor(x)
+
+    @clearprop.compile(executor=executor)
+    def step():
+        leaf.grad = None
+        loss = f(leaf)
+        loss.backward()
+        return loss
 
     with pytest.raises(GradientError, match="turn freely"):
-        step(x)
-    apart = np.diag([1.0, 2.0, 4.0])
-    np.testing.assert_allclose(step(apart), gradient(f, apart), atol=1e-12)
-    last = lambda a: np.linalg.eigh(a)[1][:, -1] @ np.arange(3.0)  # noqa: E731
-    pair = np.diag([1.0, 1.0, 5.0])
-    np.testing.assert_allclose(clearprop.compile(grad(last), executor=executor)(pair), gradient(last, pair))
+        step()
+    clearprop.assign(leaf, np.diag([1.0, 2.0, 4.0])[: x.shape[0]].astype(x.dtype))
+    step()
+    kept = leaf.grad.copy()
+    clearprop.assign(leaf, x)
+    with pytest.raises(GradientError, match="turn freely"):
+        step()
+    np.testing.assert_array_equal(leaf.grad, kept)
+
+
+@pytest.mark.filterwarnings("ignore:.* runs as written:RuntimeWarning")
+@pytest.mark.parametrize("fallback", [False, True])
+@pytest.mark.parametrize("executor", available_executors())
+def test_a_training_goes_through_equal_singular_values(executor, fallback):
+    def trained(compiled):
+        weight = clearprop.nn.Parameter(np.eye(3))
+        optimizer = clearprop.optim.Adam([weight], lr=0.1)
+        moved = []
+
+        def step(x):
+            optimizer.zero_grad()
+            u, s, vh = np.linalg.svd(weight @ x)
+            loss = np.sum((u @ vh) * C) + np.linalg.norm((u * s) @ vh)
+            loss.backward()
+            optimizer.step()
+            moved.append(len(moved)) if fallback else None
+            return loss
+
+        step = clearprop.compile(step, executor=executor, fallback=fallback) if compiled else step
+        losses = [float(step(x)) for x in (np.eye(3), np.eye(3), C, C, C)]
+        assert len(moved) == 5 * fallback
+        return losses, weight.value
+
+    (losses, weight), (expected, right) = trained(True), trained(False)
+    np.testing.assert_allclose(losses, expected, rtol=1e-9)
+    np.testing.assert_allclose(weight, right, rtol=1e-7)
 
 
 @pytest.mark.parametrize("transform", [clearprop.hessian, clearprop.jacobian])

@@ -9,7 +9,7 @@ import time
 import types
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -42,7 +42,7 @@ from clearprop.compiler.proof.prove import (
     proved,
     turns_left,
 )
-from clearprop.errors import lesson
+from clearprop.errors import RerunError, first_line, lesson
 from clearprop.hints import refuse_texts
 from clearprop.locks import rlock
 from clearprop.modes import current, mode, special
@@ -155,6 +155,8 @@ class CompiledStep(Generic[P, R]):
             except Changed as why:
                 others += isinstance(why, CountChanged)
                 continue
+            except RerunError as error:
+                return self._rerun(error, args, kwargs, (*variant.guard.leaves, *tensors.values()))
             self.latest = variant
             variant.ran(self)
             self._call_by(variant.quick)
@@ -175,6 +177,27 @@ class CompiledStep(Generic[P, R]):
             )
         )
         return self.function(*args, **kwargs)
+
+    def _rerun(self, error: RerunError, args: Any, kwargs: Any, leaves: Iterable[Tensor]) -> Any:
+        """Let the function's own run be this call, where the program has no answer and assigned nothing.
+
+        Where it raises, too, the `leaves` hold what they held, as after each step that raises.
+        """
+        held = [(t, t._value, t.grad.copy() if isinstance(t.grad, np.ndarray) else t.grad) for t in leaves]
+        try:
+            result = self.function(*args, **kwargs)
+        except BaseException:
+            for t, value, grad in held:
+                t._value, t.grad = value, grad
+            raise
+        self.say_once(
+            lesson(
+                f"{getattr(self, '__name__', 'the step')}(...)",
+                "runs as written where its program does not know a gradient that the function may know",
+                first_line(error),
+            )
+        )
+        return result
 
     def outputs(self, variant: Variant, arrays: tuple[Any, ...], tensors: dict[int, Tensor]) -> Any:
         """Run a plan, and where asked for each call, verify it."""
@@ -257,6 +280,12 @@ class CompiledStep(Generic[P, R]):
                 if watch.back is not None:
                     watch.back()
                 raise
+            except RerunError as error:
+                if watch.back is not None:
+                    watch.back()
+                elif not watch.check():  # Raises RecordingError where the run has changed what it must not.
+                    raise
+                return self._rerun(error, args, kwargs, (*watch.around.leaves, *tensors.values()))
             except RecordingError as error:
                 if not self.fallback:
                     raise

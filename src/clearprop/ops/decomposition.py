@@ -105,13 +105,15 @@ def of_symmetric(d: Any, x: Any, part: str = "L") -> Any:
     return 0.5 * (d + adjoint(d)) * np.where(symmetric, x.dtype.type(1), read if part == "L" else read.T)
 
 
-def turning_freely(w: Any, called: str = "eigh or svd", hint: str = "") -> GradientError:
+def turning_freely(
+    w: Any, called: str = "eigh or svd", hint: str = "", kind: type[GradientError] = GradientError
+) -> GradientError:
     """Return the refusal where vectors of equal values among `w` are asked for more than is known of them."""
     wanted = "vectors of equal eigenvalues or singular values turn freely, so they have no derivative"
     usual = "np.linalg.eigvalsh or svdvals where the values are enough, or products of the matrix, "
     usual += "np.linalg.matrix_power, scipy.linalg.expm or sqrtm in place of its vectors"
     got = f"values {np.asarray(w).ravel()[:6]}"
-    return GradientError(lesson(f"{called}, backward", wanted, got, hint=hint or usual))
+    return kind(lesson(f"{called}, backward", wanted, got, hint=hint or usual))
 
 
 @define("settled", "opaque", lambda g, z, x, w, size: ops["settled"](g, w, g), None, None,

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, RerunError, lesson
 from clearprop.facts import Facts
 from clearprop.ops.decomposition import adjoint, gaps, turned, weighed_sum
 from clearprop.ops.turning import of_eig
@@ -25,13 +25,13 @@ from clearprop.tensor import Tensor
 _FIRM = 0.25  # the power of the rounding that a result may be off by, relative to its largest entry
 
 
-def _not_spanning(w: Any, hint: str = "") -> GradientError:
+def _not_spanning(w: Any, hint: str = "", kind: type[GradientError] = GradientError) -> GradientError:
     """Return the refusal of a gradient through eigenvectors that do not span."""
     wanted = "the eigenvectors of the matrix do not span, but for rounding, so its eigenvalues have no slopes"
     usual = "powers and products of the matrix, np.linalg.matrix_power, trace, det or slogdet,"
     usual += " scipy.linalg.expm or sqrtm in place of its eigenvalues"
     got = f"eigenvalues {np.asarray(w).ravel()[:6]}"
-    return GradientError(lesson("eig or eigvals, backward", wanted, got, hint=hint or usual))
+    return kind(lesson("eig or eigvals, backward", wanted, got, hint=hint or usual))
 
 
 def _inverse(v: Any) -> Any:
@@ -65,8 +65,9 @@ def of_spanning(g: Any, w: Any, v: Any, *, linear: bool = False) -> Any:
     lost = np.any(_is_lost(_slopes(_inverse(v))), axis=-1) if v.size else np.zeros(g.shape[:-1], bool)
     alike = np.all(g == g[..., :1], axis=-1) if linear else False
     if np.any(lost & ~np.asarray(alike)):
-        hint = "the gradient by a call outside of compile and of other transforms, where it is known if there"
-        raise _not_spanning(w, hint + " is one, or powers and products of the matrix in place of eigenvalues")
+        hint = "the gradient by a call outside of other transforms, where it is known if there is one,"
+        hint += " or powers and products of the matrix in place of eigenvalues"
+        raise _not_spanning(w, hint, RerunError)
     return +g
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.define import define
-from clearprop.errors import GradientError
+from clearprop.errors import GradientError, RerunError
 from clearprop.facts import Facts
 from clearprop.ops.decomposition import (
     adjoint,
@@ -87,11 +87,9 @@ def of_different_values(g: Any, w: Any, *, columns: Any = (), zero: bool = False
     others = ~np.eye(w.shape[-1], dtype=bool)[columns]
     equal = near(w[..., columns, None], w[..., None, :], scale[..., None]) & others
     if np.any(equal) or (zero and np.any(near(w[..., columns], 0, scale))):
-        hint = (
-            "the gradient by a call outside of compile and of other transforms, where it is known if there "
-        )
-        hint += "is one, or products of the matrix, scipy.linalg.expm or sqrtm in place of its vectors"
-        raise turning_freely(w, "eig, eigh or svd", hint)
+        hint = "the gradient by a call outside of other transforms, where it is known if there is one, "
+        hint += "or products of the matrix, scipy.linalg.expm or sqrtm in place of its vectors"
+        raise turning_freely(w, "eig, eigh or svd", hint, RerunError)
     return +g
 
 

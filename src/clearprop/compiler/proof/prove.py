@@ -34,7 +34,7 @@ from clearprop.compiler.program.ir import Value
 from clearprop.compiler.proof.sides import Different, Held, Pair, plain, results, states
 from clearprop.compiler.proof.tolerance import FEW, Replays, roundings, surely_close
 from clearprop.compiler.proof.verify import VerificationError
-from clearprop.errors import GradientError, first_line, lesson
+from clearprop.errors import GradientError, RerunError, first_line, lesson
 from clearprop.modes import as_written, special
 from clearprop.tensor import Tensor
 
@@ -104,6 +104,8 @@ def proved(step: CompiledStep[Any, Any], variant: Variant, call: Call) -> Any:
     with _alone(step, variant):
         proof = Proof(step, variant, call)
         plan = proof.of_plan()
+        if isinstance(plan.error, RerunError):  # it has assigned nothing, and the function is run anyway
+            raise plan.error
         try:
             eager = proof.of_function()
             found = proof.difference(eager, plan)
