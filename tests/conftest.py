@@ -1,11 +1,14 @@
 """What all tests share: native code is asked for where the extra `fast` is installed, and one browser is."""
 
 import gc
+import re
 import shutil
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+from tests.elsewhere import ELSEWHERE, asked
 
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
@@ -15,14 +18,43 @@ SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong ones, which are never run
 
 
-def pytest_collection_modifyitems(items):
-    """Skip each parameter "llvm" where there is no llvmlite, in the words of `importorskip`."""
+def pytest_addoption(parser):
+    told = "below this path run the tests alone that ask for a package which the tier `test` has not"
+    parser.addoption("--asking", action="append", default=[], metavar="PATH", help=told)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave out what another tier runs; skip each parameter "llvm" where there is no llvmlite."""
+    below = [Path(path).resolve() for path in config.getoption("--asking")]
+    left = [item for item in items if below and not_asking(item, below)]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        gone = set(left)
+        items[:] = [item for item in items if item not in gone]
     if find_spec("llvmlite") is not None:
         return
     for item in items:
         values = item.callspec.params.values() if hasattr(item, "callspec") else ()
         if any(isinstance(value, str) and value == "llvm" for value in values):
             item.add_marker(pytest.mark.skip(reason="could not import 'llvmlite'"))
+
+
+def not_asking(item, below):
+    """Whether an item lies below one of these paths and asks for nothing of another tier."""
+    lies = any(path == item.path or path in item.path.parents for path in below)
+    return lies and not asked(item.path, getattr(item, "originalname", item.name))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Fail a test that is skipped for a package for which it is not seen to ask: no tier would run it."""
+    report = yield
+    reason = report.longrepr[2] if report.skipped and isinstance(report.longrepr, tuple) else ""
+    package = (re.findall(r"could not import '(\w+)", reason) or [""])[0]
+    if package in ELSEWHERE and package not in asked(item.path, getattr(item, "originalname", item.name)):
+        report.outcome = "failed"
+        report.longrepr = f"no tier runs this: tests/elsewhere.py does not see that it asks for {package}"
+    return report
 
 
 def pytest_collection_finish(session):

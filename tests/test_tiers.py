@@ -2,24 +2,17 @@
 
 import importlib.util
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from tests.conftest import pytest_runtest_makereport
+from tests.elsewhere import ELSEWHERE, asked, asking
 
 ROOT = Path(__file__).parent.parent
-# What a test may ask for that the tier `test` does not install, and the group that has it.
-ELSEWHERE = {
-    "torch": "peers",
-    "mpmath": "peers",
-    "jax": "peers",
-    "autograd": "peers",
-    "playwright": "browser",
-    "nbformat": "browser",
-    "nbclient": "browser",
-    "ipykernel": "browser",
-}
 
 
 @pytest.fixture(scope="module")
@@ -36,24 +29,133 @@ def below(path, folders):
     return any(path == ROOT / folder or ROOT / folder in path.parents for folder in folders)
 
 
-def test_a_test_that_asks_for_a_package_is_in_a_tier_that_installs_it(tool):
+def installed(tier):
+    """The names of what pip installs for a tier."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    lists = [project["project"]["optional-dependencies"][extra] for extra in tier.extras]
+    lists += [project["dependency-groups"][group] for group in tier.groups]
+    return {re.match(r"[\w.-]+", one)[0] for some in lists for one in some}
+
+
+def test_a_test_that_asks_for_packages_is_in_a_tier_that_installs_them(tool):
+    has = {tier.name: installed(tier) for tier in tool.tiers().values()}
     lost = []
     for path in (ROOT / "tests").rglob("test_*.py"):
-        for package in re.findall(r'importorskip\("(\w+)', path.read_text(encoding="utf-8")):
-            group = ELSEWHERE.get(package)
-            if group and not any(group in t.groups and below(path, t.paths) for t in tool.tiers().values()):
-                lost.append((path.name, package))
+        within = [
+            has[t.name]
+            for t in tool.tiers().values()
+            if below(path, [*t.paths, *t.asking]) and not below(path, t.without)
+        ]
+        for name in asking(path):
+            wanted = {ELSEWHERE[package] for package in asked(path, name)}
+            if not any(wanted <= some for some in within):
+                lost.append((path.name, name, wanted))
 
     assert lost == []
 
 
-def test_every_test_file_is_in_a_tier(tool):
+def test_every_test_file_is_in_a_tier_that_runs_the_whole_of_it(tool):
     files = [*(ROOT / "tests").rglob("test_*.py")]
     known = tool.tiers().values()
     lost = [p for p in files if not any(below(p, t.paths) and not below(p, t.without) for t in known)]
 
     assert files
     assert lost == []
+
+
+ASKS = """
+import pytest
+from somewhere import given
+
+@pytest.fixture
+def peer():
+    return pytest.importorskip("torch.nn")
+
+def helper():
+    return pytest.importorskip("mpmath")
+
+def between():
+    return helper()
+
+def test_alone(): pass
+def test_by_a_fixture(peer): pass
+def test_by_a_helper(): assert between()
+@pytest.mark.parametrize("kind", ["pandas", "numpy"])
+def test_by_a_parameter(kind): pytest.importorskip(kind)
+def test_of_what_is_always_there(): pytest.importorskip("scipy")
+@given(lambda: 1)
+def test_adorned():
+    if peer:
+        pytest.importorskip("jax")
+class TestMany:
+    def test_within(self, peer): pass
+"""
+
+
+def test_what_a_test_asks_for_is_read_from_its_text(tmp_path):
+    path = tmp_path / "test_asks.py"
+    path.write_text(ASKS)
+    (tmp_path / "test_head.py").write_text('import pytest\npytest.importorskip("torch")\ndef test(): 1')
+    found = {name: asked(path, name) for name in asking(path) if name.startswith("test")}
+
+    assert found == {
+        "test_alone": set(),
+        "test_by_a_fixture": {"torch"},
+        "test_by_a_helper": {"mpmath"},
+        "test_by_a_parameter": {"pandas"},
+        "test_of_what_is_always_there": set(),
+        "test_adorned": {"jax", "torch"},
+        "test_within": {"torch"},
+    }
+    assert asked(tmp_path / "test_head.py", "test") == {"torch"}
+    pages = ROOT / "tests" / "see" / "page" / "test_page.py"
+    assert asked(pages, "test_nan_is_marked") == {"playwright"}  # by a fixture of the folder above
+
+
+def test_below_such_a_path_only_what_asks_is_run():
+    """And nothing is left out elsewhere."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--collect-only",
+        "-p",
+        "no:cacheprovider",
+        "tests/nn/test_init.py",
+    ]
+
+    def collected(*more):
+        done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True)
+        return {line for line in done.stdout.splitlines() if "::" in line}
+
+    everything, some = collected(), collected("--asking=tests/nn")
+
+    assert some
+    assert some < everything
+    path = ROOT / "tests" / "nn" / "test_init.py"
+    for line in everything:
+        name = line.partition("::")[2].partition("[")[0]
+        assert (line in some) == bool(asked(path, name))
+    assert collected("--asking=tests/ops") == everything
+
+
+@pytest.mark.parametrize(
+    "text", ["def test_a(): ask()", "import pytest\ndef test_a(): pytest.importorskip('jax')"]
+)
+def test_one_that_asks_unseen_fails_where_it_would_be_skipped(tmp_path, text):
+    (tmp_path / "test_one.py").write_text(text)
+    item = SimpleNamespace(path=tmp_path / "test_one.py", name="test_a[1]", originalname="test_a")
+    report = SimpleNamespace(
+        skipped=True, outcome="skipped", longrepr=("", 1, "Skipped: could not import 'jax': No")
+    )
+    around = pytest_runtest_makereport(item)
+    next(around)
+    with pytest.raises(StopIteration) as ended:
+        around.send(report)
+
+    assert ended.value.value is report
+    assert report.outcome == ("skipped" if "importorskip" in text else "failed")
+    assert ("does not see that it asks for jax" in report.longrepr) == (report.outcome == "failed")
 
 
 def test_all_tiers_together_are_within_the_forty_minutes_of_ci(tool):

@@ -1,10 +1,10 @@
 """Run tiers of tests, each in an environment of its own and within its limit: `python3 tools/tier.py quick`.
 
-A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, what
-pip installs for it, and the seconds it may take on two quiet cores. `all` runs every tier and ends in a
-table, `others` every one but `test`; `--make` makes the environment of a tier and runs nothing. The last line
-of a tier says how many tests ran, what was skipped and why. A tier of which no test exists yet says so; it
-does not say that it passed.
+A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, where
+it runs those tests alone that ask for a package which the tier `test` has not, what pip installs for it, and
+the seconds it may take on two quiet cores. `all` runs every tier and ends in a table, `others` every one but
+`test`; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
+ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
 
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
 (the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Products of matrices take one
@@ -46,18 +46,20 @@ class Tier:
     name: str
     limit: int
     about: str
-    paths: list[str]
+    paths: list[str] = field(default_factory=list)
+    asking: list[str] = field(default_factory=list)  # of these, the tests that ask for its packages
     without: list[str] = field(default_factory=list)
     extras: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=lambda: ["test"])
     optional: bool = False  # where its packages cannot be had, `all` goes on without it
 
     def present(self) -> list[str]:
-        return [path for path in self.paths if (ROOT / path).exists()]
+        return [path for path in (*self.paths, *self.asking) if (ROOT / path).exists()]
 
     def arguments(self) -> list[str]:
-        """What pytest is told: the paths, and what it is to leave out."""
-        return [*self.present(), *(f"--ignore={path}" for path in self.without)]
+        """What pytest is told: the paths, what it is to leave out, and where it takes only what asks."""
+        left = [f"--ignore={path}" for path in self.without]
+        return [*self.present(), *left, *(f"--asking={path}" for path in self.asking)]
 
     def installs(self) -> list[str]:
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
@@ -85,7 +87,8 @@ class Result:
         """The last line: what ran, how long, what was skipped."""
         tier = self.tier
         if self.ended == "no test yet":
-            return f"{tier.name}: no test yet, nothing was run ({', '.join(tier.paths)}: to come)."
+            paths = ", ".join((*tier.paths, *tier.asking))
+            return f"{tier.name}: no test yet, nothing was run ({paths}: to come)."
         if self.ended == "not installed":
             return f"{tier.name}: not run, its packages could not be installed ({' '.join(tier.installs())})."
         counts = ", ".join(f"{self.counts[what]} {what}" for what in ("passed", "failed", "skipped"))
