@@ -3,8 +3,9 @@
 `python benchmarks/training_step.py --nets` prints for each network and contender the milliseconds of a step,
 the seconds of the first two, and the megabytes at most that steps took beside what was there before; and the
 best peer over our best. Every contender runs in a process of its own; they take turns. JAX has no layers: its
-networks are written out in `nets_jax.py`. PyTorch's have channels first (eager) and last (fused). With
-`--one-core` each is kept to one core and all times are CPU time, which a busy machine lengthens little.
+networks are written out in `nets_jax.py`, but for the last three. PyTorch's have channels first (eager) and
+last (fused). With `--one-core` each is kept to one core and all times are CPU time, which a busy machine
+lengthens little.
 """
 
 from __future__ import annotations
@@ -156,6 +157,85 @@ def transformer(depth: int, size: int, length: int, inputs: int, words: bool) ->
     return build
 
 
+def unet(nn: Any) -> Any:
+    """Return a net for each pixel: twice down, and up again by transposed convolutions, with skips."""
+    library = _library(nn)
+
+    def block(i: int, o: int) -> Any:
+        convolution = nn.Conv2d(i, o, 3, padding=1, bias=False)
+        return nn.Sequential(convolution, nn.BatchNorm2d(o), nn.ReLU())
+
+    class Net(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.ModuleList([block(3, 16), block(16, 32), block(32, 64)])
+            self.up = nn.ModuleList([nn.ConvTranspose2d(64, 32, 2, 2), nn.ConvTranspose2d(32, 16, 2, 2)])
+            self.after = nn.ModuleList([block(64, 32), block(32, 16)])
+            self.pool, self.scores = nn.MaxPool2d(2), nn.Conv2d(16, 4, 1)
+
+        def forward(self, x: Any) -> Any:
+            x = first = self.down[0](x)
+            x = second = self.down[1](self.pool(x))
+            x = self.down[2](self.pool(x))
+            for k, skip in enumerate((second, first)):
+                x = self.after[k](library.concatenate([skip, self.up[k](x)], 1))
+            return self.scores(x)
+
+    return Net()
+
+
+def translator(nn: Any) -> Any:
+    """Return an encoder and a decoder over words: the first half of each row is read, the other written."""
+
+    class Net(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(WORDS, 128), nn.Embedding(64, 128)
+            self.net = nn.Transformer(128, 4, 2, 2, 512, dropout=0.0, batch_first=True)
+            self.scores = nn.Linear(128, WORDS)
+
+        def forward(self, x: Any) -> Any:
+            source, target = (self.words(part) + self.places.weight for part in (x[:, :64], x[:, 64:]))
+            later = nn.Transformer.generate_square_subsequent_mask(64)
+            return self.scores(self.net(source, target, tgt_mask=later)).reshape(-1, WORDS)
+
+    return Net()
+
+
+def attending(nn: Any) -> Any:
+    """A GRU that reads a row's first half, and a cell in a loop that writes, looking at what it read."""
+    library, F = _library(nn), nn.functional
+
+    class Net(nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(WORDS, 64)
+            self.reader, self.writer = nn.GRU(64, 128, batch_first=True), nn.GRUCell(192, 128)
+            self.query, self.key, self.score = nn.Linear(128, 64), nn.Linear(128, 64), nn.Linear(64, 1)
+            self.scores = nn.Linear(256, WORDS)
+
+        def forward(self, x: Any) -> Any:
+            half, z, found = x.shape[1] // 2, self.words(x), []
+            read, last = self.reader(z[:, :half])
+            h, keys = last[0], self.key(read)
+            for t in range(half, x.shape[1]):
+                energy = self.score(library.tanh(keys + self.query(h)[:, None]))[..., 0]
+                seen = (F.softmax(energy, 1)[:, None] @ read)[:, 0]
+                h = self.writer(library.concatenate([z[:, t], seen], 1), h)
+                found.append(library.concatenate([h, seen], 1))
+            return self.scores(library.stack(found, 1)).reshape(-1, WORDS)
+
+    return Net()
+
+
+def _library(nn: Any) -> Any:
+    if nn.__name__.startswith("clearprop"):
+        return np
+    import torch
+
+    return torch
+
+
 WORDS = 65
 NETS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], int]] = {
     "LeNet 28x28 b64": (lenet, (64, 1, 28, 28), 10),
@@ -170,6 +250,9 @@ NETS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...], int]] = {
     "GPT 2x128 T64 b16": (transformer(2, 128, 64, WORDS, True), (16, 64), WORDS),
     "GPT 4x256 T256 b8": (transformer(4, 256, 256, WORDS, True), (8, 256), WORDS),
     "ViT-tiny 6x192 P64 b8": (transformer(6, 192, 64, 48, False), (8, 64, 48), 10),
+    "U-Net 64x64 b8": (unet, (8, 3, 64, 64), 4),
+    "encoder, decoder 2x128 b16": (translator, (16, 128), WORDS),
+    "seq2seq, own loop, b32": (attending, (32, 32), WORDS),
 }  # fmt: skip
 
 
@@ -178,8 +261,11 @@ def data(name: str) -> tuple[Any, Any]:
     _, shape, classes = NETS[name]
     rng = np.random.default_rng(0)
     if len(shape) == 2:
-        return rng.integers(0, WORDS, shape), rng.integers(0, WORDS, shape).reshape(-1)
-    rows = shape[1] if "T64" in name else shape[0]
+        x, y = rng.integers(0, WORDS, shape), rng.integers(0, WORDS, shape)
+        return x, (y if name.startswith("GPT") else y[:, shape[1] // 2 :]).reshape(-1)
+    rows: Any = shape[1] if "T64" in name else shape[0]
+    if name.startswith("U-Net"):
+        rows = (shape[0], *shape[2:])
     return rng.normal(size=shape).astype(np.float32), rng.integers(0, classes, rows)
 
 

@@ -152,7 +152,9 @@ NETS: dict[str, Callable[[Parameters, Any], Any]] = {
 
 def stepper(name: str, x: Any, y: Any) -> Callable[[], Any]:
     """Return the training step of a network, with AdamW (decay 0.01), compiled by `jax.jit`."""
-    net = next(net for start, net in NETS.items() if name.startswith(start))
+    net = next((net for start, net in NETS.items() if name.startswith(start)), None)
+    if net is None:
+        raise SystemExit(f"{name} is not written out in JAX")
     x, y = jnp.asarray(x), jnp.asarray(y)
     first = Parameters()
     net(first, x)
