@@ -32,6 +32,26 @@ SMOOTH = {  # name: f, where a length in it is 0
     "cos of hypot": (lambda x: np.cos(np.hypot(x[0], x[1])), np.zeros(2)),
     "cos of a complex size": (lambda x: np.cos(abs(x[0] + 1j * x[1])), np.zeros(2)),
     "square of a complex size": (lambda x: abs(x[0] + 1j * x[1]) ** 2, np.zeros(2)),
+    "twice": (lambda x: (1 + norm(x)) * np.exp(-norm(x)), np.zeros(3)),
+    "twice, of a multiple": (lambda x: (norm(2 * x) + 1) ** 2 - 2 * norm(2 * x), np.zeros(2)),
+    "two deviations": (lambda x: (1 + np.std(x)) * np.exp(-np.std(x)), np.ones(3)),
+    "hypot of entries, twice": (
+        lambda x: (1 + np.hypot(x[0], x[1])) * np.exp(-np.hypot(x[0], x[1])),
+        np.zeros(2),
+    ),
+    "Matern": (lambda x: (1 + norm(x) + norm(x) ** 2 / 3) * np.exp(-norm(x)), np.zeros(2)),
+    "times that of a multiple": (lambda x: norm(x) * norm(2 * x) + np.sum(abs(x) * abs(-x / 3)), np.zeros(2)),
+    "larger than 0": (lambda x: np.sum(np.maximum(abs(x), 0) ** 2 + np.fmax(abs(x), 0) ** 2), np.zeros(2)),
+    "rectified": (lambda x: np.sum(clearprop.relu(abs(x)) ** 2), np.zeros(2)),
+    "larger of both signs": (lambda x: np.sum(np.maximum(x, -x) ** 2), np.zeros(2)),
+    "smaller of both signs": (lambda x: np.sum(np.cos(np.fmin(x, -x))), np.zeros(2)),
+    "a tie beside 0": (lambda x: np.sum((np.maximum(x + 1, 1 - x) - 1) ** 2), np.zeros(2)),
+    "parts": (lambda x: np.sum(np.maximum(x, 0) ** 2 + np.minimum(x, 0) ** 2), np.zeros(2)),
+    "parts as numbers": (lambda x: np.sum(np.fmax(x, 0) ** 2 + np.fmin(x, 0) ** 2), np.zeros(2)),
+    "larger times smaller": (lambda x: np.maximum(x[0], x[1]) * np.minimum(x[0], x[1]), np.ones(2)),
+    "their difference": (lambda x: (np.maximum(x[0], x[1]) - np.minimum(x[0], x[1])) ** 2, np.ones(2)),
+    "the largest of a stack": (lambda x: np.sum(np.max(np.stack([x, -x]), axis=0) ** 2), np.zeros(2)),
+    "from peak to peak": (lambda x: np.ptp(x) ** 2, np.ones(2)),
     "root of a sum": (lambda x: np.sqrt(np.sum(x * x)) ** 2, np.zeros(3)),
     "product of roots": (lambda x: np.sqrt(np.sum(x * x)) * np.sqrt(np.sum(x * x)), np.zeros(3)),
     "powers of a half": (lambda x: np.sum(x**2) ** 0.5 * np.sum(x**2) ** 0.5, np.zeros(2)),
@@ -79,6 +99,30 @@ def test_what_has_a_kink_is_flat_there_and_listed(name):
     for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
         np.testing.assert_array_equal(run(x), np.zeros((2, 2)))
     assert kinks(f, x)
+
+
+@pytest.mark.parametrize("choice", [np.maximum, np.minimum, np.fmax, np.fmin])
+def test_at_a_tie_the_second_derivative_is_the_mean_of_those_of_both_sides(choice):
+    for run in (hessian, lambda f: clearprop.compile(hessian(f), executor="numpy")):
+        assert float(run(lambda x: choice(x, 0.0) ** 2)(np.float64(0))) == 1.0
+        assert float(run(lambda x: choice(x, 3 * x) ** 2)(np.float64(0))) == 10.0
+        assert float(run(lambda x: choice(x, 0.0))(np.float64(0))) == 0.0
+    assert kinks(lambda x: choice(x, 0.0) ** 2, 0.0)
+
+
+def test_the_even_part_of_a_kink_has_its_second_derivative():
+    """That of exp(-|x|) is 1 on both sides of 0, and the limit of exp(-x) where x is infinite."""
+    f = lambda x: np.sum(np.exp(-abs(x)))  # noqa: E731
+    for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
+        np.testing.assert_array_equal(np.diag(run(np.array([0.0, 1.0, np.inf]))), [1.0, np.exp(-1.0), 0.0])
+
+
+def test_only_a_pair_that_ties_is_split():
+    """Of three that tie the largest has three sides: each entry keeps its share."""
+    assert np.allclose(hessian(lambda x: np.max(x) ** 2)(np.ones(3)), 2 / 9, rtol=1e-15)
+    np.testing.assert_array_equal(
+        hessian(lambda x: np.max(x) ** 2)(np.array([1.0, 0.0, 1.0])), [[1, 0, 0], [0, 0, 0], [0, 0, 1]]
+    )
 
 
 def test_what_else_has_a_say_is_differentiated_further():

@@ -335,7 +335,7 @@ def _norm_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     masked=lambda x, mask, **how: ops["norm"](np.where(mask, x, x.dtype.type(0)), **how),
     facts=Facts(
         kinks=lambda x, axis, keepdims: (x == 0).all(axis=axis, keepdims=True),
-        smooth=sending(lambda i, ratio, z, x, axis, keepdims: kept(ratio, x, axis, keepdims) * x),
+        smooth=sending(lambda i, ratio, z, x, axis, keepdims: (kept(ratio, x, axis, keepdims), x)),
         advice="smaller numbers, or float64",
     ),
     examples=((((3, 4),), {}), (((3, 4),), {"axis": 0}), (((3, 4),), {"axis": 1, "keepdims": True})),

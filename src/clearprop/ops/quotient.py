@@ -6,21 +6,16 @@ from |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there,
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from clearprop.batch import BatchTensor
-from clearprop.modes import mode
+from clearprop.ops.limits import Pull, computed_again, limit
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
-Pull = Callable[[Tensor, Any, Tensor], Any]  # what the third receives, with a graph, where a gradient arrives
 _DEEPEST = 12  # how many operations are read back
-_LONGEST = 60  # so many are derived in a recorded step, where nobody knows yet whether a length is 0
-_LONGEST_KNOWN = 240  # and so many where one is: what is derived lies between for the lengths before it
 
 
 def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,25 +27,30 @@ def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     def sends(i: int, ratio: Any, z: Any, *xs: Any) -> Any:
-        factor = times[i](*xs)
-        return None if factor is None else ratio * factor
+        return ratio, times[i](*xs)
 
     return sending(sends)
 
 
-def sending(sends: Callable[..., Any]) -> Callable[..., Any]:
+def sending(sends: Callable[..., Any], root: bool = False) -> Callable[..., Any]:
     """Return the fact `smooth` of an op whose output z is a length, with a kink where it is 0.
 
-    `sends(i, ratio, z, *xs, **attrs)` is what input `i` receives where ratio times z arrives, computed
-    without a division by z; None where that is not known.
+    `sends(i, ratio, z, *xs, **attrs)` are two factors of what input `i` receives where ratio times z arrives,
+    computed without a division by z; None where that is not known. A `root` has an infinite slope, and so no
+    even part, where what arrives is not 0.
     """
+
+    def flat(g: Any, z: Any, *xs: Any) -> Any:
+        return (z == 0) & (g == 0) if root else z == 0
 
     def smooth(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
         ratio = over(g, z)
-        if ratio is not None and (sent := sends(i, ratio, z, *xs, **attrs)) is not None:
-            return sent, None
-        ratio = limit(g, z, pull)
-        return None, None if ratio is None else sends(i, ratio, z, *xs, **attrs)
+        factors = None if ratio is None else sends(i, ratio, z, *xs, **attrs)
+        if factors is not None:
+            return factors[0] * factors[1], None
+        ratio = limit(g, z, pull, flat)
+        factors = None if ratio is None else sends(i, ratio, z, *xs, **attrs)
+        return None, None if factors is None else ops["masked_product"](*factors)
 
     return smooth
 
@@ -106,7 +106,7 @@ def _of_rows(x: Any, depth: int, *, whole: bool = False) -> Any:
 def _over(g: Any, z: Tensor, depth: int) -> Any:
     if not isinstance(g, Tensor):
         return None
-    if g is z or _computed_again(g, z):
+    if g is z or computed_again(g, z):
         return g.dtype.type(1)
     if g.op is None or not g.inputs or not depth:
         return None
@@ -234,96 +234,4 @@ def _over_sum(g: Tensor, z: Tensor, depth: int) -> Any:
     return sum(parts[1:], parts[0])
 
 
-def _computed_again(g: Tensor, z: Tensor, depth: int = 4) -> bool:
-    """Return whether `g` is the same op of the same Tensors as `z`, or of such: norm(x) * norm(x)."""
-    if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
-        return False
-    for x, y in zip(g.inputs, z.inputs, strict=True):
-        if x is y or (x.__class__ is y.__class__ and x.__class__ in (int, float) and x == y):
-            continue
-        alike = depth and isinstance(x, Tensor) and isinstance(y, Tensor)
-        if not (alike and _computed_again(x, y, depth - 1)):
-            return False
-    return True
-
-
 _RULES = {"einsum": _over_einsum, "add_at": _over_sum, "scatter": _over_entries, "where": _over_chosen}
-
-
-# --- where the factor is not written ------------------------------------------------------------------------
-def limit(g: Any, z: Tensor, pull: Pull) -> Any:
-    """Return the limit of g / z where both are 0, dg / dz, and 0 elsewhere; None where it is 0 everywhere.
-
-    It is taken where it is finite and where no other entry of z has a say in that entry of g: elsewhere the
-    kink is one. What it is computed of stays as it is when z moves, for the length itself does not move to
-    first order there; other inputs that have a say in it are differentiated further.
-
-    >>> from clearprop import hessian
-    >>> float(hessian(lambda x: np.cos(np.abs(x)))(0.0))
-    -1.0
-    """
-    if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
-        return None
-    is_known = mode.recorder is None and not isinstance(z, BatchTensor) and not isinstance(g, BatchTensor)
-    if is_known and not np.any((z._value == 0) & (g._value == 0)):
-        return None
-    between = _between(g, z)
-    if not 0 < len(between) <= (_LONGEST_KNOWN if is_known else _LONGEST):
-        return None
-    still = ops["detach"](z)
-    still.requires_grad = True
-    stands: dict[Any, Any] = {z: still}
-    _within.depth += 1
-    try:
-        for node in between:
-            if _computed_again(node, z):
-                stands[node] = still
-                continue
-            assert node.op is not None
-            xs = tuple(stands.get(x, x) if isinstance(x, Tensor) else x for x in node.inputs)
-            stands[node] = node.op.again(xs, node.attrs)
-        return _of_one(stands[g], z, g, still, pull)
-    finally:
-        _within.depth -= 1
-        still.requires_grad = False
-
-
-def _of_one(again: Tensor, z: Tensor, g: Tensor, still: Tensor, pull: Pull) -> Any:
-    """Return the derivative of each entry of `again` by the same of `still`, where it depends on no other."""
-    c = pull(again, np.ones(g.shape, g.dtype)[()], still)
-    if c is None:
-        return None
-    known = (z == 0) & (g == 0) & np.isfinite(c)
-    if z.size > 1:
-        weights = np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype)
-        weighed = c * weights
-        off = np.absolute(pull(again, weights, still) - weighed)
-        known = known & (off <= 64 * np.finfo(g.dtype).eps * np.absolute(weighed))
-    return np.where(known, c, g.dtype.type(0))
-
-
-def _between(g: Tensor, z: Tensor) -> list[Tensor]:
-    """Return the nodes that depend on z and that g depends on, in the order of computation; g is the last."""
-    first = max((x.serial for x in z.inputs if isinstance(x, Tensor)), default=0)
-    later, waiting = {g}, [g]
-    while waiting:
-        for x in waiting.pop().inputs:
-            if isinstance(x, Tensor) and x.serial > first and x.requires_grad and x not in later:
-                later.add(x)
-                waiting.append(x)
-    found = {z}
-    for node in sorted(later, key=lambda node: node.serial):
-        if _computed_again(node, z) or any(isinstance(x, Tensor) and x in found for x in node.inputs):
-            found.add(node)
-    return (
-        [node for node in sorted(found, key=lambda node: node.serial) if node is not z] if g in found else []
-    )
-
-
-class _Within(threading.local):
-    """How many limits are being taken in this thread: one is not taken of another."""
-
-    depth = 0
-
-
-_within = _Within()

@@ -1,0 +1,247 @@
+"""Second derivatives at a kink, of what is smooth there: the limit of what arrives, where a length is 0.
+
+Let z be a length, |x|, that a function F of it is computed from. Its even part, F(0) + F''(0) z^2 / 2, is
+smooth at 0, for z^2 is; its odd part has the kink, which is flat. So F''(0) x is added to what the rule of z
+sends: 0 there, with the derivative F''(0). What arrives at z is g = F'(z), a function of z that has been
+recorded, and F''(0) is its derivative. A larger one of two has the same kink: max(x, y) is half of
+x + y + |x - y|.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from clearprop.batch import BatchTensor
+from clearprop.modes import mode
+from clearprop.registry import ops
+from clearprop.tensor import Tensor
+
+Pull = Callable[[Tensor, Any, Tensor], Any]  # what the third receives, with a graph, where a gradient arrives
+Where = Callable[..., Any]  # of g, z and the inputs: at which entries of z the kink is
+_LONGEST = 60  # so many operations are derived in a recorded step, where nobody knows yet what is 0
+_LONGEST_KNOWN = 240  # and so many where one is: what is derived lies between for the lengths before it
+_DEEPEST = 4  # so far back are nodes compared that may be computed again
+_SEEN = 4000  # and so many are looked at, to find them
+_LONGEST_CHOICE = 24  # of a recorded larger one, which is often meant as a relu and seldom met at its tie
+
+
+# --- the limit ----------------------------------------------------------------------------------------------
+def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: bool = False) -> Any:
+    """Return dg / dz at the entries that are `where(g, z, *xs)`, and 0 elsewhere; None where it is 0 in all.
+
+    It is taken where it is finite and where no other entry of z has a say in that entry of g: elsewhere the
+    kink is one. What it is computed of stays as it is when z moves, for the length itself does not move to
+    first order there; other inputs that have a say in it are differentiated further.
+
+    >>> from clearprop import hessian
+    >>> float(hessian(lambda x: np.cos(np.abs(x)))(0.0))
+    -1.0
+    """
+    if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
+        return None
+    is_known = mode.recorder is None and not any(isinstance(x, BatchTensor) for x in (g, z, *xs))
+    if is_known and not np.any(where(*(x._value if isinstance(x, Tensor) else x for x in (g, z, *xs)))):
+        return None
+    between = _between(g, z)
+    longest = _LONGEST_KNOWN if is_known else _LONGEST_CHOICE if choice else _LONGEST
+    if not 0 < len(between) <= longest:
+        return None
+    if (
+        choice
+        and not is_known
+        and any(node.op is not None and node.op.kind == "contract" for node in between)
+    ):
+        return None
+    still = ops["detach"](z)
+    still.requires_grad = True
+    stands: dict[Any, Any] = {z: still}
+    _within.depth += 1
+    _within.still = set() if choice else {still}
+    try:
+        for node in between:
+            twin = _twin(node, z)
+            if twin is not None:
+                stands[node] = twin(still)
+                continue
+            assert node.op is not None
+            given = tuple(stands.get(x, x) if isinstance(x, Tensor) else x for x in node.inputs)
+            stands[node] = node.op.again(given, node.attrs)
+        return _of_one(stands[g], where(g, z, *xs), g, still, pull)
+    finally:
+        _within.depth -= 1
+        _within.still = set()
+        still.requires_grad = False
+
+
+def _of_one(again: Tensor, there: Any, g: Tensor, still: Tensor, pull: Pull) -> Any:
+    """Return the derivative of each entry of `again` by the same of `still`, where it depends on no other."""
+    c = pull(again, np.ones(g.shape, g.dtype)[()], still)
+    if c is None:
+        return None
+    known = there & np.isfinite(c)
+    if g.size > 1:
+        weights = np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype)
+        weighed = c * weights
+        off = np.absolute(pull(again, weights, still) - weighed)
+        known = known & (off <= 64 * np.finfo(g.dtype).eps * np.absolute(weighed))
+    return np.where(known, c, g.dtype.type(0))
+
+
+def _between(g: Tensor, z: Tensor) -> list[Tensor]:
+    """Return the nodes that depend on z and that g depends on, in the order of computation; g is the last."""
+    first = _first(z)
+    later, waiting = {g}, [g]
+    while waiting:
+        if len(later) > _SEEN:
+            return []
+        for x in waiting.pop().inputs:
+            if isinstance(x, Tensor) and x.serial > first and x.requires_grad and x not in later:
+                later.add(x)
+                waiting.append(x)
+    found = {z}
+    for node in sorted(later, key=lambda node: node.serial):
+        if any(isinstance(x, Tensor) and x in found for x in node.inputs) or _twin(node, z) is not None:
+            found.add(node)
+    return (
+        [node for node in sorted(found, key=lambda node: node.serial) if node is not z] if g in found else []
+    )
+
+
+def _first(z: Tensor) -> int:
+    """Return the serial of the last node that is no part of z, as far back as twins are compared."""
+    level = {z}
+    for _ in range(_DEEPEST + 1):
+        level = {x for node in level for x in node.inputs if isinstance(x, Tensor)}
+        if not level:
+            return 0
+    return max(x.serial for x in level)
+
+
+# --- what moves with z --------------------------------------------------------------------------------------
+def _twin(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
+    """Return what makes of z a node with the same kink: computed again, of a multiple, the other of two."""
+    if node.op is None or z.op is None:
+        return None
+    if node.op is z.op:
+        if computed_again(node, z):
+            return lambda still: still
+        share = _share(node, z) if node.op.name in _LENGTHS else 0.0
+        return (lambda still: still * share) if share else None
+    if _OTHER.get(node.op.name) != z.op.name or node.attrs != z.attrs:
+        return None
+    if len(node.inputs) == 2 and _same(node.inputs, z.inputs):
+        return lambda still: (z.inputs[0] + z.inputs[1]) - still
+    if len(node.inputs) == 1 and _same(node.inputs, z.inputs) and node.inputs[0].size == 2 * z.size:
+        return lambda still: np.sum(z.inputs[0], **z.attrs) - still
+    return None
+
+
+_OTHER = {"maximum": "minimum", "fmax": "fmin", "max": "min"}
+_OTHER |= {smaller: larger for larger, smaller in _OTHER.items()}
+
+
+def _share(node: Tensor, z: Tensor) -> float:
+    """Return the number of times that the length z goes into `node`, that of a multiple; 0 for another."""
+    if len(node.inputs) != 1 or node.attrs != z.attrs:
+        return 0.0
+    (x, k), (y, unit) = _scaled(node.inputs[0]), _scaled(z.inputs[0])
+    return k / unit if unit and _same((x,), (y,)) else 0.0
+
+
+def _scaled(x: Any) -> tuple[Any, float]:
+    """Return what `x` is a multiple of, by written numbers, and the size of these."""
+    k = 1.0
+    while isinstance(x, Tensor) and x.op is not None and x.op.name in ("multiply", "divide", "negative"):
+        y, *by = x.inputs if isinstance(x.inputs[0], Tensor) or x.op.name == "divide" else x.inputs[::-1]
+        if not isinstance(y, Tensor) or not all(isinstance(number, (int, float)) for number in by):
+            break
+        for number in by:
+            k = k * number if x.op.name == "multiply" else k / number if number else 0.0
+        x = y
+    return x, abs(k)
+
+
+def computed_again(g: Tensor, z: Tensor, depth: int = _DEEPEST) -> bool:
+    """Return whether `g` is the same op of the same Tensors as `z`, or of such: norm(x) * norm(x).
+
+    >>> x = Tensor([1.0, 2.0])
+    >>> computed_again(np.abs(2 * x), np.abs(2 * x)), computed_again(np.abs(2 * x), np.abs(x))
+    (True, False)
+    """
+    if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
+        return False
+    return _same(g.inputs, z.inputs, depth)
+
+
+def _same(xs: Any, ys: Any, depth: int = _DEEPEST) -> bool:
+    for x, y in zip(xs, ys, strict=True):
+        if x is y or (x.__class__ is y.__class__ and x.__class__ in (int, float) and x == y):
+            continue
+        alike = depth and isinstance(x, Tensor) and isinstance(y, Tensor)
+        if not (alike and computed_again(x, y, depth - 1)):
+            return False
+    return True
+
+
+def finite(xs: Any) -> Any:
+    """Return the inputs with 0 for what is infinite or NaN: there is no kink, and 0 times it is none."""
+    return tuple(np.where(np.isfinite(x), x, x.dtype.type(0)) if hasattr(x, "dtype") else x for x in xs)
+
+
+class _Within(threading.local):
+    """How many limits are being taken in this thread, one is not taken of another; and the lengths in it."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.still: set[Tensor] = set()
+
+
+_within = _Within()
+
+
+# --- the larger and the smaller of two ----------------------------------------------------------------------
+def of_choice(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
+    """The fact `smooth` of the larger or the smaller of x and y: a quarter of c (x - y) is added at a tie.
+
+    >>> from clearprop import hessian
+    >>> float(hessian(lambda x: np.maximum(x, -x) ** 2)(0.0))
+    2.0
+    """
+    certain = _certain(i, g, z, xs)
+    if certain is not None:
+        return certain, None
+    c = limit(g, z, pull, _tie, xs, choice=True)
+    if c is None:
+        return None, None
+    x, y = finite((xs[i], xs[1 - i]))
+    return None, c * 0.25 * (x - y)
+
+
+def _tie(g: Any, z: Any, x: Any, y: Any) -> Any:
+    return (x == y) & (z - z == 0)
+
+
+def _certain(i: int, g: Any, z: Tensor, xs: Any) -> Any:
+    """Return what a length receives that is compared with 0: at their tie it is the larger one."""
+    x, y = xs[i], xs[1 - i]
+    if not _is_length(x) or isinstance(y, Tensor) or not np.all(np.equal(y, 0)):
+        return None
+    larger = z.op is not None and z.op.name in ("maximum", "fmax")
+    return np.where(x >= y if larger else x < y, g, z.dtype.type(0))
+
+
+def of_rectified(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
+    """The fact `smooth` of relu: a length receives all that arrives, at 0 as well."""
+    return (+g if _is_length(xs[0]) else None), None
+
+
+def _is_length(x: Any) -> bool:
+    op = x.op if isinstance(x, Tensor) else None
+    return isinstance(x, Tensor) and (x in _within.still or (op is not None and op.name in _LENGTHS))
+
+
+_LENGTHS = ("absolute", "fabs", "hypot", "norm", "std")
