@@ -138,6 +138,30 @@ def test_for_many_examples_at_once():
     np.testing.assert_allclose(both, [-1.0, -np.cos(1.0)], rtol=1e-15)
 
 
+NESTED = {
+    "jacobian": lambda f: clearprop.jacobian(clearprop.jacobian(f)),
+    "jacrev": lambda f: clearprop.jacrev(clearprop.jacrev(f)),
+    "jacfwd": lambda f: clearprop.jacfwd(clearprop.jacrev(f)),
+    "jacrev of jacfwd": lambda f: clearprop.jacrev(clearprop.jacfwd(f)),
+    "vmap": lambda f: lambda x: clearprop.vmap(NESTED["jacobian"](f))(np.stack([x, x + 1]))[0],
+    "jacobian of vmap": lambda f: clearprop.jacobian(
+        lambda x: clearprop.vmap(lambda w: grad(lambda y: f(y) @ w)(x))(np.eye(4))
+    ),
+}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("name", NESTED)
+def test_nested_derivatives_of_several_results_are_hessians(name, compiled):
+    def f(x):
+        return np.stack([norm(x) ** 2, np.cos(norm(x)), np.sum(np.maximum(x, -x) ** 2), abs(x) @ abs(x) / 2])
+
+    run = NESTED[name](f)
+    found = (clearprop.compile(run, executor="numpy") if compiled else run)(np.zeros(2))
+
+    np.testing.assert_allclose(found, np.array([2.0, -1.0, 2.0, 1.0])[:, None, None] * np.eye(2), atol=1e-15)
+
+
 def test_the_value_of_a_gradient_is_as_before():
     x = Tensor([0.0, 0.0])
     g = grad(lambda x: np.cos(norm(x)))(x)

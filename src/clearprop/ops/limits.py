@@ -77,6 +77,24 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
         still.requires_grad = False
 
 
+def may_have_limit(node: Tensor, known: bool) -> bool:
+    """Return whether a limit may be asked for at a node: where its values are `known`, whether at a kink.
+
+    >>> may_have_limit(np.abs(Tensor([0.0, 1.0])), True), may_have_limit(np.abs(Tensor(1.0)), True)
+    (True, False)
+    """
+    op = node.op
+    if op is None or op.facts.smooth is None:
+        return False
+    if op.name == "power" and not np.all(np.equal(node.values[1], 0.5)):
+        return False
+    if not known:
+        return True
+    if op.name in ("sqrt", "power"):
+        return bool(np.any(node._value == 0))
+    return bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
+
+
 def _of_one(again: Tensor, there: Any, g: Tensor, still: Tensor, pull: Pull) -> Any:
     """Return the derivative of each entry of `again` by the same of `still`, where it depends on no other."""
     c = pull(again, np.ones(g.shape, g.dtype)[()], still)

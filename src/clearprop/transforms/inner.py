@@ -15,12 +15,14 @@ from clearprop.batch import BatchTensor, Level
 from clearprop.errors import behind
 from clearprop.modes import mode, no_grad, special
 from clearprop.op import _next_serial
+from clearprop.ops.limits import may_have_limit
 from clearprop.rebinding import settle
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 _serial = attrgetter("serial")
 _NOWHERE = nullcontext()
+_MOST_RECORDED = 16  # so many rows are recorded one by one where a kink may lie, which is not known yet
 Linear = Callable[[list[Any]], list[Any]]
 
 
@@ -203,12 +205,28 @@ class Inner:
         )
 
     def pull_all(self, outputs: Sequence[Tensor], arriving: list[Any]) -> list[Any]:
-        """Return what `pull` returns for many gradients at once, which an axis in front of each counts."""
+        """Return what `pull` returns for many gradients at once, which an axis in front of each counts.
+
+        Where a graph is made of them at a kink, they are pulled one by one: limits there are taken of each.
+        """
+        if not self.constant and self._meets_kinks(outputs, len(arriving[0])):
+            rows = [self.pull(self._seeds(outputs, gs, bare=False)) for gs in zip(*arriving, strict=True)]
+            return [np.stack(found) for found in zip(*rows, strict=True)]
         return self._at_once(arriving, lambda gs: self._pulled(self._seeds(outputs, gs), False))
 
-    def _seeds(self, outputs: Sequence[Tensor], gs: Sequence[Any]) -> dict[Tensor, Any]:
+    def _meets_kinks(self, outputs: Sequence[Tensor], count: int) -> bool:
+        order, others = self._history(map(_whole, outputs))
+        if not (others or self.within):
+            return False
+        recording = mode.observer is not None and mode.observer.remembers
+        if recording and count > _MOST_RECORDED:
+            return False
+        return any(may_have_limit(node, known=not recording) for node in order)
+
+    def _seeds(self, outputs: Sequence[Tensor], gs: Sequence[Any], bare: bool = True) -> dict[Tensor, Any]:
         seeds: dict[Tensor, Any] = {}
-        for y, g in zip(map(self.bare, outputs), gs, strict=True):  # one Tensor may be two outputs
+        ends = map(self.bare, outputs) if bare else outputs
+        for y, g in zip(ends, gs, strict=True):  # one Tensor may be two outputs
             seeds[y] = seeds[y] + g if y in seeds else g
         return seeds
 
