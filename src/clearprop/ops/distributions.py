@@ -17,11 +17,15 @@ from clearprop.ops.incomplete import (
     STUDENT,
     beta_by_shape,
     beta_density,
+    events,
     falls,
     gamma_by_shape,
     gamma_density,
     rises,
     solves,
+    whole_quantile,
+    whole_shape,
+    whole_share,
 )
 from clearprop.ops.integrals import boxcox_slope
 from clearprop.ops.normal import DENSITY
@@ -52,6 +56,14 @@ def _negative_binomial(k: Any, n: Any, p: Any) -> Any:
 
 def _poisson(k: Any, m: Any) -> Any:
     return gamma_density(np.floor(k) + 1.0, m)
+
+
+def _halves(df: Any, x: Any) -> tuple[Any, Any]:
+    return df * 0.5, x * 0.5
+
+
+def _by_rate(a: Any, b: Any, x: Any) -> tuple[Any, Any]:
+    return b, a * x
 
 
 def _chi(df: Any, x: Any) -> Any:
@@ -197,18 +209,18 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("nbdtr",    (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: _negative_binomial(k, n, p),   doc="the share of a negative binomial distribution up to k; none by k and n", singular=True)
     _enter("nbdtrc",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: -_negative_binomial(k, n, p),  doc="1 - nbdtr(k, n, p); none by k and n", singular=True)
     _enter("nbdtri",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, y: 1 / _negative_binomial(k, n, z), doc="the p with nbdtr(k, n, p) = y; none by k and n", singular=True)
-    _enter("pdtrc",    (_POSITIVE, _POSITIVE),     whole_number, lambda z, k, m: _poisson(k, m),                     doc="the share of a Poisson distribution above k; none by k", singular=True)
-    _enter("pdtri",    (_POSITIVE, _SHARE),        whole_number, lambda z, k, y: -1 / _poisson(k, z),                doc="the m with pdtr(k, m) = y; none by k", singular=True)
-    _enter("chdtr",      (_POSITIVE, _POSITIVE),     *rises(_CHI),   doc="the share of the chi-squared distribution below x", singular=True)
-    _enter("chdtrc",     (_POSITIVE, _POSITIVE),     *falls(_CHI),   doc="1 - chdtr(df, x)", singular=True)
-    _enter("chdtri",     (_POSITIVE, _SHARE),        *solves(_CHI, 1, -1), doc="the x with chdtrc(df, x) = p", singular=True)
+    _enter("pdtrc",    (_POSITIVE, _POSITIVE),     whole_number, lambda z, k, m: _poisson(k, m),                     mend=whole_share(False, events), doc="the share of a Poisson distribution above k; none by k", singular=True)
+    _enter("pdtri",    (_POSITIVE, _SHARE),        whole_number, lambda z, k, y: -1 / _poisson(k, z),                mend=whole_quantile(True, lambda k, y: (np.floor(k) + 1.0, y, 1.0)), doc="the m with pdtr(k, m) = y; none by k", singular=True)
+    _enter("chdtr",      (_POSITIVE, _POSITIVE),     *rises(_CHI),   mend=whole_share(False, _halves), doc="the share of the chi-squared distribution below x", singular=True)
+    _enter("chdtrc",     (_POSITIVE, _POSITIVE),     *falls(_CHI),   mend=whole_share(True, _halves), doc="1 - chdtr(df, x)", singular=True)
+    _enter("chdtri",     (_POSITIVE, _SHARE),        *solves(_CHI, 1, -1), mend=whole_quantile(True, lambda df, p: (0.5 * df, p, 2.0)), doc="the x with chdtrc(df, x) = p", singular=True)
     _enter("fdtr",       (_POSITIVE,) * 3,           *rises(_RATIO), doc="the share of the F distribution below x", singular=True)
     _enter("fdtrc",      (_POSITIVE,) * 3,           *falls(_RATIO), doc="1 - fdtr(a, b, x)", singular=True)
     _enter("fdtri",      (_POSITIVE, _POSITIVE, _SHARE), *solves(_RATIO, 2), doc="the x with fdtr(a, b, x) = p", singular=True)
-    _enter("gdtr",       (_POSITIVE,) * 3,           *rises(_RATE),  doc="the share of the gamma distribution of rate a and shape b below x", singular=True)
-    _enter("gdtrc",      (_POSITIVE,) * 3,           *falls(_RATE),  doc="1 - gdtr(a, b, x)", singular=True)
-    _enter("gdtria",     (_SHARE, _POSITIVE, _POSITIVE), *solves(_RATE, 0), doc="the rate a with gdtr(a, b, x) = p", singular=True)
-    _enter("gdtrix",     (_POSITIVE, _POSITIVE, _SHARE), *solves(_RATE, 2), doc="the x with gdtr(a, b, x) = p", singular=True)
+    _enter("gdtr",       (_POSITIVE,) * 3,           *rises(_RATE),  mend=whole_share(False, _by_rate), doc="the share of the gamma distribution of rate a and shape b below x", singular=True)
+    _enter("gdtrc",      (_POSITIVE,) * 3,           *falls(_RATE),  mend=whole_share(True, _by_rate), doc="1 - gdtr(a, b, x)", singular=True)
+    _enter("gdtria",     (_SHARE, _POSITIVE, _POSITIVE), *solves(_RATE, 0), mend=whole_quantile(False, lambda p, b, x: (b, p, 1.0 / x)), doc="the rate a with gdtr(a, b, x) = p", singular=True)
+    _enter("gdtrix",     (_POSITIVE, _POSITIVE, _SHARE), *solves(_RATE, 2), mend=whole_quantile(False, lambda a, b, p: (b, p, 1.0 / a)), doc="the x with gdtr(a, b, x) = p", singular=True)
     _enter("stdtrit",    (_POSITIVE, _SHARE),        *solves(STUDENT, 1), doc="the t with stdtr(df, t) = p", singular=True)
     _enter("betainccinv", (_POSITIVE, _POSITIVE, _SHARE), *solves(BETA, 2, -1), doc="the x with betaincc(a, b, x) = y", singular=True)
     # --- off centre -----------------------------------------------------------------------------------------
@@ -227,7 +239,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            doc="the share of Tukey's lambda distribution below x", singular=True)
     # --- the shape of a given share ---------------------------------------------------------------------------
     _enter("chdtriv",  (_SHARE, _POSITIVE),        *solves(_CHI, 0),        doc="the df with chdtr(df, x) = p", singular=True)
-    _enter("gdtrib",   (_POSITIVE, _SHARE, _POSITIVE), *solves(_RATE, 1),   doc="the shape b with gdtr(a, b, x) = p", singular=True)
+    _enter("gdtrib",   (_POSITIVE, _SHARE, _POSITIVE), *solves(_RATE, 1),   mend=whole_shape, doc="the shape b with gdtr(a, b, x) = p", singular=True)
     _enter("btdtria",  (_SHARE, _POSITIVE, _SHARE), *solves(BETA, 0),       doc="the a with betainc(a, b, x) = p", singular=True)
     _enter("btdtrib",  (_POSITIVE, _SHARE, _SHARE), *solves(BETA, 1),       doc="the b with betainc(a, b, x) = p", singular=True)
     _enter("stdtridf", ((0.28, 0.35), (-0.85, -0.8)), *solves(STUDENT, 0),     doc="the df with stdtr(df, t) = p", singular=True)

@@ -199,11 +199,16 @@ def _gamma_share(a: Any, x: Any, order: int, over: str = "") -> Any:
     return _size(up, *gamma_shares(a, x), over) * _mean(points, curve)
 
 
+def _cut_short(a: Any, x: Any) -> Any:
+    """Where SciPy sums too few terms of its series for a share."""
+    size = np.abs(x - a)
+    return (a > _CUT_SHORT) & (size > 4 * np.sqrt(a)) & (size < 0.4 * a)
+
+
 def gamma_shares(a: Any, x: Any) -> tuple[Any, Any]:
     """Return the shares below and above x: SciPy's, and where it sums too few terms the integral."""
     below, above = (np.array(of(a, x)) for of in (_special().gammainc, _special().gammaincc))
-    size = np.abs(x - a)
-    short = (a > _CUT_SHORT) & (size > 4 * np.sqrt(a)) & (size < 0.4 * a)
+    short = _cut_short(a, x)
     if np.any(short):
         up, tail = (x > a)[short], np.exp(gamma_tail(a[short], x[short]))
         below[short], above[short] = np.where(up, 1 - tail, tail), np.where(up, tail, 1 - tail)
@@ -213,6 +218,85 @@ def gamma_shares(a: Any, x: Any) -> tuple[Any, Any]:
 def gamma_tail(a: Any, x: Any) -> Any:
     """The logarithm of the smaller share: x f(x) times the integral over log(t) beyond x."""
     return np.log(x) + log_gamma(a, x) + np.log(np.sum(_gamma_points(a, x)[2][1], axis=0))
+
+
+def _mended(z: Any, xs: tuple[Any, ...], wrong: Any, right: Callable[..., Any]) -> Any:
+    """Return z with `right(*xs)` in the places that are `wrong`, in the dtype of z."""
+    if not np.any(wrong):
+        return z
+    z = np.array(z)
+    with np.errstate(all="ignore"):
+        z[wrong] = right(*(x[wrong] for x in xs))
+    return z[()]
+
+
+def _apart(parts: Callable[..., Any], xs: tuple[Any, ...]) -> list[Any]:
+    """Return the parts of a call, broadcast, in float64."""
+    with np.errstate(all="ignore"):
+        return list(np.broadcast_arrays(*(np.asarray(v, np.float64) for v in parts(*xs))))
+
+
+def whole_share(above: bool, parts: Callable[..., Any] = lambda *xs: xs) -> Callable[..., Any]:
+    """Return the share of a gamma variable below or `above`, for what SciPy's has lost its digits.
+
+    `parts` are shape and place. For a shape of 1e8 SciPy's share five deviations below the mean is 0.6 of it.
+    """
+
+    def mend(z: Any, *xs: Any) -> Any:
+        a, x = _apart(parts, xs)
+        return _mended(z, (a, x), _cut_short(a, x), lambda a, x: gamma_shares(a, x)[above])
+
+    return mend
+
+
+def whole_quantile(above: bool, parts: Callable[..., Any] = lambda *xs: (*xs, 1.0)) -> Callable[..., Any]:
+    """Return the place with a share below or `above` it, where SciPy's stands on such a sum.
+
+    `parts` are shape, share, and what the place counts to one.
+    """
+
+    def mend(z: Any, *xs: Any) -> Any:
+        a, q, unit = _apart(parts, xs)
+        below = 1 - q if above else q
+        with np.errstate(all="ignore"):
+            place = np.asarray(z, np.float64) / unit
+            wrong = (a > _CUT_SHORT) & (below > 0) & (place < a - 3 * np.sqrt(a))
+        return _mended(z, (a, below, place, unit), wrong, lambda *ys: ys[3] * _gamma_quantile(*ys[:3]))
+
+    return mend
+
+
+def whole_shape(z: Any, rate: Any, share: Any, x: Any) -> Any:
+    """Return the shape with a share below rate x, where SciPy's stands on such a sum."""
+    a, q, place = _apart(lambda *xs: xs, (z, share, rate * x))
+    wrong = (a > _CUT_SHORT) & (q > 0) & (place < a - 3 * np.sqrt(a)) & (place > 0.6 * a)
+    return _mended(z, (a, q, place), wrong, _shape_of)
+
+
+def events(k: Any, m: Any) -> tuple[Any, Any]:
+    """The shape and the place of a gamma variable that has a Poisson variable's share above."""
+    return np.floor(k) + 1.0, m
+
+
+def _gamma_quantile(a: Any, below: Any, x: Any) -> Any:
+    """Return the place with the share `below`, from one nearby by Newton's steps along the logarithm."""
+    for _ in range(12):
+        share = gamma_tail(a, x)
+        further = (np.log(below) - share) * np.exp(share - log_gamma(a, x))
+        x = x + further
+        if np.all(np.abs(further) <= 1e-15 * x):
+            break
+    return x
+
+
+def _shape_of(a: Any, below: Any, x: Any) -> Any:
+    """Return the shape with the share `below` the place x, in the same way."""
+    for _ in range(12):
+        further = (np.log(below) - gamma_tail(a, x)) / _gamma_share(a, x, 1, "below")
+        a = a + further
+        if np.all(np.abs(further) <= 1e-15 * a):
+            break
+    return a
 
 
 def _gamma_slope(a: Any, x: Any, order: int) -> Any:

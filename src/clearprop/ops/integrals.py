@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.incomplete import BETA, GAMMA, STUDENT, falls, gamma_density, rises, solves
+from clearprop.ops.incomplete import (
+    BETA,
+    GAMMA,
+    STUDENT,
+    events,
+    falls,
+    gamma_density,
+    rises,
+    solves,
+    whole_quantile,
+    whole_share,
+)
 from clearprop.ops.normal import DENSITY, polynomial
 from clearprop.ops.special import (
     binomial_slopes,
@@ -106,16 +117,16 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("loggamma",     _POSITIVE,              lambda z, x: _of("digamma", x),                          doc="log(gamma(x))")
     _enter("poch",         (_POSITIVE, _POSITIVE), poch_slope, poch_slope_by_m, doc="gamma(x + m) / gamma(x)")
     _enter("binom",        ((3.2, 5.0), _POSITIVE), *binomial_slopes(), doc="n over k")
-    _enter("gammainc",     (_POSITIVE, _POSITIVE), *rises(GAMMA), doc="the regularised lower incomplete gamma function", singular=True)
-    _enter("gammaincc",    (_POSITIVE, _POSITIVE), *falls(GAMMA), doc="1 - gammainc(a, x)", singular=True)
-    _enter("gammaincinv",  (_POSITIVE, _SHARE),    *solves(GAMMA, 1), doc="the x with gammainc(a, x) = y", singular=True)
-    _enter("gammainccinv", (_POSITIVE, _SHARE),    *solves(GAMMA, 1, -1), doc="the x with gammaincc(a, x) = y", singular=True)
+    _enter("gammainc",     (_POSITIVE, _POSITIVE), *rises(GAMMA), mend=whole_share(False), doc="the regularised lower incomplete gamma function", singular=True)
+    _enter("gammaincc",    (_POSITIVE, _POSITIVE), *falls(GAMMA), mend=whole_share(True), doc="1 - gammainc(a, x)", singular=True)
+    _enter("gammaincinv",  (_POSITIVE, _SHARE),    *solves(GAMMA, 1), mend=whole_quantile(False), doc="the x with gammainc(a, x) = y", singular=True)
+    _enter("gammainccinv", (_POSITIVE, _SHARE),    *solves(GAMMA, 1, -1), mend=whole_quantile(True), doc="the x with gammaincc(a, x) = y", singular=True)
     _enter("betainc",      (_POSITIVE, _POSITIVE, _SHARE), *rises(BETA), doc="the regularised incomplete beta function", singular=True)
     _enter("betaincc",     (_POSITIVE, _POSITIVE, _SHARE), *falls(BETA), doc="1 - betainc(a, b, x)", singular=True)
     _enter("betaincinv",   (_POSITIVE, _POSITIVE, _SHARE), *solves(BETA, 2), doc="the x with betainc(a, b, x) = y", singular=True)
     # --- distributions --------------------------------------------------------------------------------------
     _enter("stdtr",        (_POSITIVE, _ANY),      *rises(STUDENT), doc="the share of Student's t below t; its derivative by df loses a digit for each power of ten of df", singular=True)
-    _enter("pdtr",         (_POSITIVE, _POSITIVE), whole_number, lambda z, k, m: -gamma_density(np.floor(k) + 1.0, m), doc="the share of a Poisson distribution up to k; none by k", singular=True)
+    _enter("pdtr",         (_POSITIVE, _POSITIVE), whole_number, lambda z, k, m: -gamma_density(np.floor(k) + 1.0, m), mend=whole_share(True, events), doc="the share of a Poisson distribution up to k; none by k", singular=True)
     _enter("owens_t",      (_POSITIVE, _ANY),      lambda z, h, a: -0.5 * DENSITY * np.exp(-0.5 * h * h) * ops["erf"](a * h * math.sqrt(0.5)), lambda z, h, a: np.exp(-0.5 * h * h * (1 + a * a)) / (2 * math.pi * (1 + a * a)), doc="Owen's T(h, a)")
     # --- relatives of exp and erf ---------------------------------------------------------------------------
     _enter("erfcx",        _ANY,                   _erfcx_slope,               doc="exp(x^2) erfc(x)", singular=True)

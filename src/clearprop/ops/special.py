@@ -30,9 +30,10 @@ BEYOND = 14  # terms of a series at infinity from 50 on: the next is below 1e-17
 _refusing: set[Any] = set()  # the rules that `refused` made
 
 
-def _scipys(name: str) -> Callable[..., Any]:
+def _scipys(name: str, mend: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def forward(*xs: Any) -> Any:
-        return getattr(importlib.import_module("scipy.special"), name)(*xs)
+        z = getattr(importlib.import_module("scipy.special"), name)(*xs)
+        return z if mend is None else mend(z, *xs)
 
     forward.__name__ = forward.__qualname__ = name
     forward.__module__ = "scipy.special"  # whose function it is: what writes it down says so
@@ -64,10 +65,14 @@ def enter_scipys(
     ufunc: str = "",
     script: str = "",
     plane: Literal["", "analytic"] = "",
+    mend: Callable[..., Any] | None = None,
 ) -> None:
-    """Enter the op of a ufunc of SciPy's, to be imported when it is first called."""
+    """Enter the op of a ufunc of SciPy's, to be imported when it is first called.
+
+    `mend(z, *xs)` is its value where SciPy's, z, has lost its digits, and z elsewhere.
+    """
     facts = Facts(domain=domain, kinks=False, script=script, plane=plane)
-    forward = _scipys(ufunc or name)
+    forward = _scipys(ufunc or name, mend)
     slopes = map(_where_defined, derivatives)
     elementwise(name, forward, *slopes, ufunc=ufunc or name, facts=facts, doc=doc, singular=singular)
 
