@@ -22,7 +22,7 @@ from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import forget, standing
 from clearprop.compiler.capture.recorder import Recorder, record
 from clearprop.compiler.capture.recording import Recording, fingerprint
-from clearprop.compiler.capture.refusals import ArrayError, RecordingError
+from clearprop.compiler.capture.refusals import ArrayError, RecordingError, seen_through
 from clearprop.compiler.capture.results import result_tree
 from clearprop.compiler.capture.selection import CountChanged
 from clearprop.compiler.capture.store import Changed, is_alone
@@ -274,25 +274,41 @@ class CompiledStep(Generic[P, R]):
                 return self.function(*args, **kwargs)
             if watch.tables is None or not watch.tables.known:
                 alone.close()  # nothing will stand for anything
-            try:
-                return self._record(key, args, kwargs, arrays, tensors, watch)
-            except Unseen:
-                if watch.back is not None:
-                    watch.back()
+            return self._recorded(watch, key, args, kwargs, arrays, tensors)
+
+    def _recorded(self, watch: Lookout, key: Key, args: Any, kwargs: Any, arrays: Any, tensors: Any) -> Any:
+        """Record the function, or where that is refused, or no gradient is found, run it."""
+        try:
+            return self._record(key, args, kwargs, arrays, tensors, watch)
+        except Unseen:
+            if watch.back is not None:
+                watch.back()
+            raise
+        except RerunError as error:
+            if watch.back is not None:
+                watch.back()
+            elif not watch.check():  # Raises RecordingError where the run has changed what it must not.
                 raise
-            except RerunError as error:
-                if watch.back is not None:
-                    watch.back()
-                elif not watch.check():  # Raises RecordingError where the run has changed what it must not.
-                    raise
-                return self._rerun(error, args, kwargs, (*watch.around.leaves, *tensors.values()))
-            except RecordingError as error:
-                if not self.fallback:
-                    raise
-                self.refusals[key] = str(error)
-                if watch.back is not None:
-                    watch.back()  # the function starts from where the recording did
-                return self.function(*args, **kwargs)
+            return self._rerun(error, args, kwargs, (*watch.around.leaves, *tensors.values()))
+        except RecordingError as error:
+            if not self.fallback:
+                raise
+            self.refusals[key] = str(error)
+            if watch.back is not None:
+                watch.back()  # the function starts from where the recording did
+            return self.function(*args, **kwargs)
+        except MemoryError:
+            raise
+        except Exception as error:  # the function's own, or what an array would not have raised
+            why = seen_through(error)
+            if self.fallback and watch.back is not None and watch.can_go_back():
+                watch.back()
+                result = self.function(*args, **kwargs)
+                self.refusals[key] = str(why or error)
+                return result
+            if why is None:
+                raise
+            raise why from error
 
     def _record(
         self,

@@ -162,12 +162,14 @@ class Module(Hooked):
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
-        if value.__class__ is str and name == "training":
+        if type(value) is str and name == "training":
             refuse_texts(type(self).__name__, training=value)
         if "_computed" in self.__dict__ and name in self.__dict__["_computed"] and name != "_computed":
             self.__dict__["_computed"][name].put(self, name, value)
             return
-        if isinstance(old, (Parameter, Buffer)) and not (value is None or isinstance(value, type(old))):
+        if issubclass(type(old), (Parameter, Buffer)) and not (
+            value is None or issubclass(type(value), type(old))
+        ):
             raise TypeError(
                 lesson(
                     f"{type(self).__name__}.{name} = value",
@@ -176,21 +178,21 @@ class Module(Hooked):
                     hint=f"clearprop.assign(module.{name}, value) for new numbers",
                 )
             )
-        if isinstance(value, (dict, list, tuple)):
+        if issubclass(type(value), (dict, list, tuple)):
             self._refuse_hidden(name, value)
         if name not in self.__dict__ or old is not value:
             structure.changed()
         self.__dict__[name] = value
-        if isinstance(value, (Parameter, Buffer)):
+        if issubclass(type(value), (Parameter, Buffer)):
             value.name = value.name or name
-        elif isinstance(value, Module):
+        elif issubclass(type(value), Module):
             value._name_within(name)
 
     def _refuse_hidden(self, name: str, value: Any) -> None:
         """Complain about a container whose modules and parameters nobody would find."""
-        named = isinstance(value, dict)
+        named = issubclass(type(value), dict)
         held = value.values() if named else value
-        if any(isinstance(v, (Module, Parameter)) for v in held):
+        if any(issubclass(type(v), (Module, Parameter)) for v in held):
             raise TypeError(
                 lesson(
                     f"{type(self).__name__}.{name} = {'{...}' if named else '[...]'}",
@@ -232,7 +234,7 @@ class Module(Hooked):
         """Return what decides which ops a recorded call holds; the Tensors' numbers may change freely."""
         plain = (bool, int, float, str, type(None))
         return tuple(
-            (name, value if isinstance(value, plain) else _identity(value))
+            (name, value if issubclass(type(value), plain) else _identity(value))
             for name, value in self.__dict__.items()
             if name not in self.bookkeeping
         )
@@ -252,7 +254,9 @@ class Module(Hooked):
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Give the modules right below, with their names."""
-        return ((name, value) for name, value in list(self.__dict__.items()) if isinstance(value, Module))
+        return (
+            (name, value) for name, value in list(self.__dict__.items()) if issubclass(type(value), Module)
+        )
 
     def children(self) -> Iterator[Module]:
         """Give the modules right below."""
@@ -277,7 +281,7 @@ class Module(Hooked):
             if id(module) not in seen:
                 seen.add(id(module))
                 yield module
-                below = [value for value in module.__dict__.values() if isinstance(value, Module)]
+                below = [value for value in module.__dict__.values() if issubclass(type(value), Module)]
                 waiting += below[::-1]
 
     def _named(
@@ -286,7 +290,7 @@ class Module(Hooked):
         seen: set[int] = set()
         for path, module in self.named_modules(prefix) if recurse else ((prefix, self),):
             for name, value in list(module.__dict__.items()):
-                if isinstance(owner_of(value), kind) and not (once and id(value) in seen):
+                if issubclass(type(owner_of(value)), kind) and not (once and id(value) in seen):
                     seen.add(id(value))
                     yield (f"{path}.{name}" if path else name), value
 
@@ -337,7 +341,7 @@ class Module(Hooked):
     def _get(self, path: str, kind: type[T]) -> T:
         outer, _, name = path.rpartition(".")
         found = getattr(self.get_submodule(outer), name)
-        if not isinstance(owner_of(found), kind):
+        if not issubclass(type(owner_of(found)), kind):
             called = f"{type(self).__name__}.get_{kind.__name__.lower()}({path!r})"
             raise AttributeError(lesson(called, f"wants a {kind.__name__}", type(found).__name__))
         return found
@@ -416,7 +420,7 @@ class Module(Hooked):
         for kind in (Parameter, Buffer):
             for name, value in self.__dict__.items():
                 own = owner_of(value)
-                if isinstance(own, kind) and getattr(own, "persistent", True):
+                if issubclass(type(own), kind) and getattr(own, "persistent", True):
                     state[prefix + name] = value
         for name, child in self.named_children():
             child._collect(f"{prefix}{name}.", state)
@@ -520,9 +524,9 @@ class _Text(str):
 
 def _identity(value: Any) -> Any:
     """Return what tells this value from another that would be computed with differently."""
-    if isinstance(value, (tuple, list, dict)):
+    if issubclass(type(value), (tuple, list, dict)):
         return repr(value)
-    if isinstance(value, Module):  # asked before each compiled call: to miss an attribute makes a hint
+    if issubclass(type(value), Module):  # asked before each compiled call: to miss an attribute makes a hint
         return id(value), None
     return id(value), getattr(value, "requires_grad", None)
 

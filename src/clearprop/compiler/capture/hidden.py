@@ -6,7 +6,6 @@ no value of its own, nobody can look into: a step that asks it is refused, one t
 
 from __future__ import annotations
 
-import functools
 import gc
 import os
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from clearprop.compiler.capture.chance import taken
+from clearprop.compiler.capture.kinds import once_a_class
 
 WHOLE = 1 << 16  # bytes that are compared at each call; of more, entries spread over them
 COUNT = 1024  # how many of these
@@ -256,13 +256,13 @@ def row_of(x: Any) -> HiddenKind | None:
     return _BUFFER if hides(kind) and gives_memory(x) else None
 
 
-@functools.lru_cache(maxsize=1 << 12)
+@once_a_class
 def _row_of(kind: Any) -> HiddenKind | None:
     return next((ROWS[name] for name in _names(kind) if name in ROWS), None)
 
 
 # --- what nobody can look into ------------------------------------------------------------------------------
-@functools.lru_cache(maxsize=1 << 12)
+@once_a_class
 def hides(kind: Any) -> bool:
     """Tell whether objects of a class are larger than what their attributes and slots take.
 

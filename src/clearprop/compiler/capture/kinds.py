@@ -7,13 +7,40 @@ operators, functions or attributes answer otherwise (a matrix, a masked array, a
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from clearprop.errors import at_line, lesson
+
+_MOST = 1 << 12  # classes of which answers are kept
+_Answer = TypeVar("_Answer")
+
+
+def once_a_class(function: Callable[[Any], _Answer]) -> Callable[[Any], _Answer]:
+    """Return a function of classes that keeps its answers by which class it is: not every class has a hash.
+
+    >>> class Unhashable(type):
+    ...     __hash__ = None
+    >>> class Odd(metaclass=Unhashable): pass
+    >>> once_a_class(lambda kind: kind.__name__)(Odd)
+    'Odd'
+    """
+    known: dict[int, tuple[Any, _Answer]] = {}  # with the class, so that no other one gets its id
+
+    @wraps(function)
+    def asked(kind: Any) -> _Answer:
+        found = known.get(id(kind))
+        if found is None:
+            if len(known) >= _MOST:
+                known.clear()
+            found = known[id(kind)] = kind, function(kind)
+        return found[1]
+
+    return asked
+
 
 _HARMLESS = {
     "__new__",
@@ -139,7 +166,7 @@ def _is_method(name: str) -> bool:
     return hasattr(np.ndarray, name) or hasattr(np.ndarray, f"__{name}__")
 
 
-@lru_cache(maxsize=1 << 10)
+@once_a_class
 def own_meaning(kind: type) -> str:
     """Return what a class of arrays answers in its own way, '' where it only adds to NumPy's.
 
@@ -169,7 +196,7 @@ def odd(x: Any) -> str:
     if x.dtype.names is not None:
         return "with names for its fields"
     if isinstance(x, np.ndarray) and kind is not np.ndarray:
-        if name := own_meaning(kind):  # type: ignore[arg-type]  # classes have a hash
+        if name := own_meaning(kind):
             return f"whose class has its own {name}"
         if not _wraps_plainly(x):
             return "whose class has its own __array_wrap__, which changes numbers"

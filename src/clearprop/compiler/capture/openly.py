@@ -9,9 +9,9 @@ from __future__ import annotations
 import types
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
+from clearprop.compiler.capture.kinds import once_a_class
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.stand_in import StandIn
 from clearprop.errors import first_line, lesson
@@ -53,7 +53,7 @@ def attributes(x: Any) -> dict[str, Any] | None:
     return _told(x)
 
 
-@lru_cache(maxsize=1 << 12)
+@once_a_class
 def where_kept(kind: Any) -> Any:
     """Return what finds the attributes of the objects of a class, None where they have none."""
     return next((vars(base)["__dict__"] for base in kind.__mro__ if "__dict__" in vars(base)), None)
@@ -150,7 +150,7 @@ def keys_of(x: Any) -> Any:
     return Plainly(x, True) if _has_ways(kind) else x
 
 
-@lru_cache(maxsize=1 << 12)
+@once_a_class
 def _has_ways(kind: Any) -> bool:
     """Whether a class goes through its entries otherwise than the class of Python's that it is made of."""
     base = next((base for base in _BASES if issubclass(kind, base)), kind)

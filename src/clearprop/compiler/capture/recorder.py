@@ -228,6 +228,7 @@ class Recorder(Refusals):
         Where the statement `stores` the result into what `x` is a view of, that is changed, and not `x`.
         """
         line = f"x {sign} y"
+        self._writes(x, line)
         if not (stores or self.memory.alone(x)) or (x.following and notes_changes(x.following.kind)):
             self.in_place(x, line, f"x = x {sign[:-1]} y, which makes a new array")
         new = self._fitted(x, new, line)
@@ -235,6 +236,7 @@ class Recorder(Refusals):
 
     def stored(self, x: Any, index: Any, value: Any, fresh: bool) -> None:
         """Do `x[index] = value` to what stands for an array that nobody else sees, but a `fresh` value."""
+        self._writes(x, "x[i] = y")
         place = self.memory.places.get(x)
         seen = fresh and place is not None and self.memory.places.get(value) is place
         mine = isinstance(x._value, np.ndarray) and self.memory.alone(x, int(seen))
@@ -242,6 +244,19 @@ class Recorder(Refusals):
             hint = "np.where(mask, y, x), or x = x.copy() before it; y.copy() where y is a view of x"
             self.in_place(x, "x[i] = y", hint)
         self._filled(x, self._fitted(x, with_checked_entries(x, index, value), "x[i] = y"))
+
+    def _writes(self, x: Any, line: str) -> None:
+        if self.memory.is_sealed(x):
+            wanted = f"{line} would write where NumPy's own array is read-only, or has one entry for several"
+            raise self.refuse(wanted, describe(x), "x = x.copy() before it")
+
+    def sealed(self, x: Any) -> Any:
+        """Return what stands for an array that nobody may write into."""
+        if stands_for_array(x):
+            self.memory.seal(x)
+        elif isinstance(x, np.ndarray):
+            x.flags.writeable = False
+        return x
 
     def _fitted(self, x: Any, new: Any, line: str) -> Any:
         if not stands_for_array(new) or new.shape != x.shape:

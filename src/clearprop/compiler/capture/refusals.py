@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.kinds import odd, refused
-from clearprop.compiler.capture.stand_in import stands_for_array
-from clearprop.errors import at_line, inside, lesson
+from clearprop.compiler.capture.stand_in import StandIn, stands_for_array
+from clearprop.errors import at_line, first_line, inside, lesson
 from clearprop.modes import Observer
 from clearprop.op import describe
-from clearprop.tensor import Tensor
+from clearprop.sharing import array_wanted, float_kept
+from clearprop.tensor import STORE, Tensor
 
 _HINTS = {
     "bool(t)": "np.where(condition, a, b) instead of `if`, or the decision outside of the step",
@@ -52,6 +53,10 @@ class Refusals(Observer):
         """
         if asked in ("str(t)", "format(t)") and inside(sys._getframe(2)):
             return
+        kept = _kept(asked)
+        if kept is not None:
+            wanted = f"{kept[0]} would keep this call's numbers only, in an array of NumPy's own"
+            raise self.refuse(wanted, f"t of {tensor.shape} {tensor.dtype}", kept[1])
         name = f"'{tensor.name}' " if tensor.name else ""
         what = f"computed by {tensor.op.name}" if tensor.op is not None else "an input of the step"
         raise self.refuse(
@@ -108,6 +113,32 @@ class Refusals(Observer):
         lines = str(error).split("\n")
         hint = lines[-1].removeprefix("  Try ") if "\n" in str(error) else ""
         return self.refuse(f"a recorded step cannot do this with an array: {lines[0].rstrip('.')}", "", hint)
+
+
+def seen_through(error: Exception) -> RecordingError | None:
+    """Return the refusal where an error of another's names what stands for an array; None where it does not.
+
+    What has no attribute is left: such an array says so, too.
+    """
+    if StandIn.__name__ not in str(error) or isinstance(error, AttributeError):
+        return None
+    wanted = "a recorded step cannot do this with an array, whose place something else has meanwhile"
+    where, trace = "", error.__traceback__
+    while trace is not None:
+        if not inside(trace.tb_frame):
+            where = f"At {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}."
+        trace = trace.tb_next
+    return RecordingError(lesson("compile(step)", wanted, first_line(error), where, _OUTSIDE))
+
+
+def _kept(asked: str) -> tuple[str, str] | None:
+    """Return how the user's line keeps in an array what it asks for, and what to write; None elsewhere."""
+    looks = {"float(t)": float_kept, "np.asarray(t)": array_wanted}.get(asked)
+    frame: Any = sys._getframe(2)
+    while frame is not None and inside(frame):
+        frame = frame.f_back
+    found = looks(frame, STORE, False) if looks is not None and frame is not None else None
+    return None if found is None or found[0] == asked else found
 
 
 def _tensors(x: Any) -> Iterable[Tensor]:

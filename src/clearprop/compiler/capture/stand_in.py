@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import types
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import numpy as np
 
 from clearprop.compiler.capture.kinds import added
 from clearprop.errors import inside
-from clearprop.hints import TENSOR
+from clearprop.hints import FIXED, TENSOR
 from clearprop.modes import mode
 from clearprop.rebinding import kind_of_statement, references, usual
 from clearprop.registry import ops
@@ -54,6 +55,11 @@ _LOGICAL = ("and", "rand", "or", "ror", "xor", "rxor")
 _BITS = ("invert", "lshift", "rlshift", "rshift", "rrshift")
 
 
+_VIEWS_OF_METHODS = (np.diagonal, np.imag)
+_WINDOWS = np.lib.stride_tricks.sliding_window_view
+_READ_ONLY = (*_VIEWS_OF_METHODS, np.linalg.diagonal, np.diag, np.broadcast_to, _WINDOWS)
+
+
 class StandIn:
     """A Tensor that stands for an array while a step is recorded.
 
@@ -92,7 +98,9 @@ class StandIn:
         raise AttributeError(f"{type(value).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in _ARRAYS_OWN and not inside(sys._getframe(1)):
+        if (name in _ARRAYS_OWN or name in FIXED) and not inside(sys._getframe(1)):
+            if name in FIXED:
+                _recorder().in_place(self, f"x.{name} = y", re.sub(r"\bt\b", "x", FIXED[name]))
             _recorder().no_attribute(self, name)
         object.__setattr__(self, name, value)
 
@@ -134,6 +142,8 @@ class StandIn:
             raise _recorder().also_refused(error, (inputs, kwargs)) from error
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function is np.linalg.matrix_power and args[1:] == (1,):
+            return self  # no copy of it
         if function is np.copy:
             return _as_numpy(StandIn.copy(args[0]), function, args, kwargs)
         if function in (np.shares_memory, np.may_share_memory):
@@ -142,7 +152,9 @@ class StandIn:
             _recorder().by_values(function.__name__)
         try:
             found = Tensor.__array_function__(self, function, types, args, kwargs)  # type: ignore[arg-type]
-            return _as_numpy(found, function, args, kwargs)
+            found = _as_numpy(found, function, args, kwargs)
+            asked = function in _VIEWS_OF_METHODS or not inside(sys._getframe(1))
+            return _as_kept(found, function, self) if asked else found
         except TypeError as error:
             raise _recorder().also_refused(error, (args, kwargs)) from error
 
@@ -220,6 +232,27 @@ def _as_numpy(found: Any, function: Callable[..., Any], args: Any, kwargs: Any) 
         with suppress(Exception):  # the op has an answer where the function has none
             _recorder().kept_as(found, isinstance(function(*_plain(args), **_plain(kwargs)), np.ndarray))
     return found
+
+
+def _as_kept(found: Any, function: Callable[..., Any], x: Any) -> Any:
+    """Let a result lie where NumPy's own does: in memory of its own, or where nobody may write.
+
+    That is so where NumPy says read-only, and where entries lie on each other.
+    """
+    if function is np.broadcast_arrays:
+        return type(found)([_apart(y, x) for y in found])
+    if function is np.tile:
+        return _recorder().copied(found)
+    if function is np.meshgrid:
+        return type(found)(map(_recorder().copied, found))
+    read_only = function in _READ_ONLY and not (
+        (function is np.imag and x.dtype.kind == "c") or (function is np.diag and x.ndim == 1)
+    )
+    return _apart(found, x) if read_only else found
+
+
+def _apart(found: Any, x: Any) -> Any:
+    return _recorder().sealed(_recorder().copied(found) if found is x else found)
 
 
 def _plain(x: Any) -> Any:

@@ -121,6 +121,7 @@ class SharedMemory:
     def __init__(self) -> None:
         self.places: Any = ByTensor()  # for each: an object that those of the same memory have in common
         self._elsewhere: set[object] = set()  # that of memory which somebody else has too
+        self._sealed: Any = ByTensor()  # what NumPy gives read-only
 
     def share(self, x: Any, y: Any) -> None:
         """Note that two have the same memory from now on."""
@@ -146,6 +147,16 @@ class SharedMemory:
         for x in inputs:
             if x is not node and _overlap(node._value, x._value):
                 self.share(x, node)
+                if x in self._sealed:
+                    self.seal(node)
+
+    def seal(self, x: Any) -> None:
+        """Note that NumPy gives `x` read-only, and with it all that is a view of it."""
+        self._sealed[x] = True
+
+    def is_sealed(self, x: Any) -> bool:
+        """Tell whether nobody may write into `x`, whoever else has its memory."""
+        return x in self._sealed
 
     def alone(self, x: Any, others: int = 0) -> bool:
         """Tell whether no other Tensor that lives has its memory, or as many `others` as are known."""

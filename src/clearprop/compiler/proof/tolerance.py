@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 FEW = 64  # roundings of the largest entry that two orders of computation may differ by, with no further look
 ROUNDS = range(1, 25)  # replays: up to 24 before a difference is called a fault; what one explains, more do
 SAMPLED = 16  # entries of a product for which its sums are added one term after the other
-_PIECE = 1 << 13  # entries that are compared at a time
+_FEW_ENTRIES = 1 << 13  # whose bits are compared first
+_PIECE = 1 << 15  # entries that are compared at a time
 MARGIN = 4  # times the largest change among the replays
 
 
@@ -81,7 +82,7 @@ def surely_close(eager: Any, plan: Any, before: Any = None) -> bool:
         return False
     if before is not None and (np.shape(before) != shape or before.dtype != dtype):
         return False
-    if eager.size <= _PIECE and eager.tobytes() == plan.tobytes():
+    if eager.size <= _FEW_ENTRIES and eager.tobytes() == plan.tobytes():
         return True
     eps, pieces = float(np.finfo(dtype).eps), list(_pieces(eager, plan, before))
     apart = max((_largest(a - b) for a, b, _ in pieces), default=0.0)
