@@ -63,12 +63,22 @@ def first_line(error: BaseException) -> str:
 
 
 def taught(error: Exception) -> bool:
-    """Tell whether an error already says what was called, wanted and got.
+    """Tell whether an error already says what was called, wanted and got, or is to stay as it is: see `own`.
 
     >>> taught(ValueError("too short")), taught(ValueError(lesson("f(x)", "wants more")))
     (False, True)
     """
-    return bool(error.args) and isinstance(error.args[0], Lesson)
+    return (bool(error.args) and isinstance(error.args[0], Lesson)) or "is_own" in vars(error)
+
+
+def own(error: Exception) -> Exception:
+    """Return an error that a person's own function has raised, which nothing else is to be said about.
+
+    >>> taught(own(IndexError("list index out of range")))
+    True
+    """
+    vars(error)["is_own"] = True
+    return error
 
 
 def behind(error: BaseException) -> BaseException:

@@ -322,3 +322,34 @@ def test_verified_and_with_a_way_back(options, executor):
         step(x)
         compiled.agrees(eager)
     assert step.recordings <= 2
+
+
+@pytest.mark.parametrize("kind", [IndexError, ValueError, TypeError, KeyError])
+@pytest.mark.parametrize("last", [1, 4])  # in the call that records, and in one of the plan
+def test_an_error_of_ones_own_function_comes_as_it_is_and_takes_the_step_back(last, kind, executor):
+    error, raising = kind("no rate is known"), True
+
+    def factor(count):
+        if count == last and raising:
+            raise error
+        return 0.9**count
+
+    eager, compiled = both(executor, lambda o: optim.LambdaLR(o, factor), "adamw")
+    for x in INPUTS[: last - 1]:
+        compiled.step(x)
+        eager.step(x)
+    compiled.agrees(eager)
+    for _ in range(2):
+        with pytest.raises(kind) as found:
+            compiled.step(INPUTS[last])
+        assert found.value is error
+        compiled.agrees(eager)  # who has not taken the step
+    with pytest.raises(kind):
+        eager.step(INPUTS[last])
+    assert eager.schedule.last_epoch == last  # the optimizer has stepped, and the schedule has counted
+    raising = False
+    assert compiled.schedule.last_epoch == last - 1
+    compiled.step(INPUTS[last])
+    assert compiled.schedule.last_epoch == last
+    for p, q in zip(compiled.weights, eager.weights, strict=True):
+        np.testing.assert_allclose(p.value, q.value, rtol=1e-11)

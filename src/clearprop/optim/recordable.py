@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.define import define
-from clearprop.errors import at_line, lesson
+from clearprop.errors import at_line, lesson, own
 from clearprop.facts import Facts
 from clearprop.modes import mode, observed
 from clearprop.record import assign, hand_over, read, read_number
@@ -114,7 +114,7 @@ class Advance:
         before = [t._value for t in tensors]
         try:
             for t, x in zip(tensors, numbers, strict=True):
-                t._value = np.array(x)[()]
+                t._value = x if isinstance(x, np.generic) else np.array(x)[()]
             with observed(None):
                 self.step(self.schedule, *rest)
             after = [bool(t._value) for t in self.deciding]
@@ -122,6 +122,9 @@ class Advance:
                 raise structure.Changed("a schedule has set a number to 0, or one that was 0 to another")
             self.after = after
             return np.concatenate([np.ravel(t._value) for t in tensors])
+        except (IndexError, ValueError, TypeError) as error:
+            own(error)  # which an op's run would put its own words before
+            raise
         finally:
             for t, x in zip(tensors, before, strict=True):
                 t._value = x

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -48,6 +49,7 @@ class Native:
     workers: Workers | None
     outputs: Any
     new_numbers: list[Any]
+    rest: Callable[[Any, Any, Any], None]
     written: ClassVar[type[StepText]] = StepText
 
     def __init__(
@@ -167,6 +169,8 @@ class Native:
         whole = not self.stops
         checked = self.places.checked
         views: dict[Any, Any] = {}
+        rest = functools.partial(self._with_calls, states=states, control=control, views=views)
+        self.rest = rest  # for the quick call too
 
         def step(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             if single:
@@ -176,7 +180,8 @@ class Native:
                 arguments = tuple([np.array(x, order="C") for x in arguments])
                 enter(arguments, numbers, new, table, control)
             if not whole:
-                self._with_calls(arguments, numbers, new, states, control, views)
+                self._segments[0](table, control)
+                rest(arguments, numbers, new)
             elif checked:
                 self.check()
             return tuple([make(arguments, new) for make in outputs]), tuple([x[()] for x in numbers_out])
@@ -186,7 +191,7 @@ class Native:
     def _with_calls(
         self, arguments: Any, numbers: Any, new: Any, states: Any, control: int, views: Any, first: int = 0
     ) -> None:
-        """Run the native parts, from the first on, with calls of NumPy and loops between them.
+        """Run what follows the native part of number `first`: calls of NumPy, loops, and the other parts.
 
         `views` keeps the arrays of what stays where it is.
         """
@@ -197,14 +202,15 @@ class Native:
         def array(x: Value) -> Any:
             found = views.get(x)
             if found is None:
+                found = made.get(x)
+            if found is None:
                 found = self._array(x, states, arguments, made)
                 base = self.places.home(layout(x).base)
-                if x not in made and base not in made and base.kind != "argument":
+                if base not in made and base.kind != "argument":
                     views[x] = found
             return found
 
-        for segment, group in zip(self._segments[first:], self.stops[first:], strict=False):
-            segment(table, control)
+        for group, segment in zip(self.stops[first:], self._segments[first + 1 :], strict=True):
             self.check()
             v = group.values[0]
             loop = self.loops.get(v)
@@ -213,7 +219,7 @@ class Native:
                 loop([array(x) for x in v.inputs], v.attrs["turns"], array(v), latest)
             else:
                 np.copyto(array(v), evaluate(v, array))
-        self._segments[len(self.stops)](table, control)
+            segment(table, control)
         self.check()
 
     def check(self) -> None:

@@ -202,6 +202,7 @@ class Loop:
             if not begun:
                 native._segments[0](table, self._control)
                 begun = True
+            native._segments[1](table, self._control)
             native._with_calls(arguments, (), new, [], self._control, self.views, 1)
             return [x.reshape(kind.shape)[()] for x, kind in zip(new, turns.body.kinds, strict=True)]
 

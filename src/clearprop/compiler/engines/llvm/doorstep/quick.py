@@ -17,6 +17,7 @@ import numpy as np
 from clearprop.compiler.engines.llvm.doorstep.conditions import Conditions
 from clearprop.compiler.engines.llvm.doorstep.entrance import LONG, Entrance
 from clearprop.compiler.engines.llvm.doorstep.objects import readable
+from clearprop.structure import Changed
 
 
 def quick(variant: Any, ordinary: Callable[..., Any], beside: bool = False) -> Callable[..., Any] | None:
@@ -27,7 +28,7 @@ def quick(variant: Any, ordinary: Callable[..., Any], beside: bool = False) -> C
     one that is in none.
     """
     native, guard, store = variant.recording.executable, variant.guard, variant.recording.store
-    if not readable() or native.stops or not store.fixed or any(s.slot != "value" for s in native.assigned):
+    if not readable() or not store.fixed or any(s.slot != "value" for s in native.assigned):
         return None
     if guard.decides:  # what a call assigns decides about the next one
         return None
@@ -55,7 +56,7 @@ def _entrance(variant: Any, conditions: Conditions) -> Entrance:
     kind = getattr(variant.tree, "gives", "done")
     outputs = native.program.outputs
     single = len(outputs) == 1 and (outputs[0].shape == () or outputs[0] in native.places.fresh)
-    if not single or recording.cleared or conditions.names or native.work > LONG:
+    if not single or recording.cleared or conditions.names or native.stops or native.work > LONG:
         kind = "done"
     for wanted in (kind, "done"):
         if wanted not in native.entrances:
@@ -80,6 +81,7 @@ def _in_python(
     assigned = [store.tensor(s) for s in native.assigned]
     cleared = [store.tensor(s) for s in recording.cleared]
     fresh = [(v.shape, v.dtype) for v in native.places.fresh]
+    holders = [v.data.tensor for v in native.numbers]
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs or not lock.acquire(False):  # a long step lets other threads run: nobody else may enter
@@ -95,9 +97,14 @@ def _in_python(
         if any(space.get(name, kept) is not value for space, name, value in names):
             return None
         new = tuple([np.empty(shape, dtype) for shape, dtype in fresh])
+        read = [tensor._value for tensor in holders]  # kept: the plan knows where they lie
         if not run(*args, *new):
             return None
-        if native.places.checked and native.places.broken():
+        if native.stops:
+            moved = any(tensor._value is not x for tensor, x in zip(holders, read, strict=True))
+            if moved or not _rest(recording, args, read, new):  # another thread has set a number meanwhile
+                return None
+        elif native.places.checked and native.places.broken():
             return None  # nothing was assigned: the ordinary way says which index it was
         for tensor, number in zip(assigned, native.new_numbers, strict=True):
             tensor._value = number[()]
@@ -106,6 +113,22 @@ def _in_python(
         return [make(args, new) for make in native.outputs]
 
     return call
+
+
+def _rest(recording: Any, args: tuple[Any, ...], read: list[Any], new: tuple[Any, ...]) -> bool:
+    """Run what follows the first native part; False where it is for another plan, or an index is wrong.
+
+    Nothing is assigned then, and the ordinary way begins anew. What runs between two parts may be a person's
+    function, and let other threads run.
+    """
+    recording.busy[0] = 1
+    try:
+        recording.executable.rest(args, read, new)
+    except (Changed, IndexError):
+        return False
+    finally:
+        recording.busy[0] = 0
+    return True
 
 
 def _no(*args: Any, **kwargs: Any) -> bool:
