@@ -5,6 +5,8 @@ import pytest
 
 import clearprop
 from clearprop.check import estimate, numerical_grad
+from clearprop.check.numeric import columns
+from clearprop.check.probe import Probe
 
 LECTURE = [
     (lambda a, b, c: (a + b) * c, (7.0, 3.0, 2.0), (2, 2, 10)),
@@ -80,6 +82,24 @@ def test_outputs_of_several_entries_want_a_cotangent():
         numerical_grad(np.exp, x, cotangent=np.ones(3))
 
     assert np.allclose(numerical_grad(np.exp, x, cotangent=np.array([1.0, -1.0])), [np.e, -np.exp(2)])
+
+
+def test_an_entry_is_measured_alike_beside_others_and_alone():
+    """The numbers of all entries are worked on together, however many halvings each of them takes."""
+
+    def f(x):
+        return np.sqrt(x), np.abs(x - 0.25), np.where(x > 0.5, 1 / x, np.sin(40 * x))
+
+    x = np.array([0.0, 1e-9, 0.25, 0.5, 0.500001, 3.0])
+    probe = Probe(f, (x,))
+    at = probe.start()
+    together = list(columns(probe, 0, at))
+    alone = [next(columns(probe, 0, at, [i])) for i in range(x.size)]
+
+    for one, other in zip(together, alone, strict=True):
+        for name, numbers in vars(one).items():
+            assert np.array_equal(numbers, getattr(other, name), equal_nan=True), name
+    assert together[2].kink[8]
 
 
 def test_integers_stay_where_they_are():

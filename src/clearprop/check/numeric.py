@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,13 +12,17 @@ from clearprop.check.probe import Probe, listed, plain
 from clearprop.errors import lesson
 from clearprop.see.algebra.labels import must_be_a_function
 
+LEAST = 3  # halvings before an entry may count as settled
 LEVELS = 12  # halvings that every entry may take
 PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or a pole may be near
 RESOLVED = 1e-7  # a slope whose error is above this share of it has not converged
 RETREATS = 15  # times that a first step which leaves the domain is cut to an eighth
 CLOSE = (2.0**-20, 2.0**-31, 2.0**-42)  # of the first step: where what was found is looked at once more
+TOGETHER = 4096  # slopes that are worked on together
 Shifted: TypeAlias = Callable[[float], tuple[Any, float]]
 """All outputs as a function of how far an input is shifted, with the shift that rounding left of it."""
+_Estimates: TypeAlias = tuple[Any, Any]
+"""Slopes as a table has them, and their errors."""
 
 
 @dataclass
@@ -36,24 +40,33 @@ class Slopes:
     kink: Any
     edge: Any
 
+    def of(self, moves: Any) -> Slopes:
+        """Return the slopes of one of several moves, or of some of them."""
+        return Slopes(*(numbers[moves] for numbers in vars(self).values()))
 
-class _Table:
-    """A difference quotient at halved steps, extrapolated to step 0 by Neville's scheme, entry by entry.
+
+MAGNIFIED = np.array([2, 8, 8])[:, None, None]  # how far extrapolation magnifies what rounding does
+
+
+class _Tables:
+    """Difference quotients at halved steps, extrapolated to step 0 by Neville's scheme, number by number.
 
     Every number in the scheme is an estimate; the one that moved least against its two neighbours is kept,
-    and that movement, plus the rounding of the function's values over the step, is its error. `base` is 4
-    where the quotient's error has even powers of the step only (central), 2 where it has all (one-sided).
+    and that movement, plus the rounding of the function's values over the step, is its error. Three schemes
+    run side by side, on the first axis: central differences and those to the left and to the right. `base` is
+    4 where the quotient's error has even powers of the step only (central), 2 where it has all (one-sided).
     Source: C. J. F. Ridders, Advances in Engineering Software 4 (1982), 75-76.
     """
 
-    def __init__(self, base: int) -> None:
-        self.base = base
+    base = np.array([4, 2, 2])[:, None, None]
+
+    def __init__(self) -> None:
         self.row: list[Any] = []
         self.value: Any = None
         self.error: Any = None
 
     def add(self, quotient: Any, noise: Any) -> None:
-        """Enter the quotient at the next smaller step; `noise` is what rounding makes of it."""
+        """Enter the quotients at the next smaller step; `noise` is what rounding makes of them."""
         if self.value is None:
             self.value, self.error = quotient, np.full_like(quotient, np.inf)
         row = [quotient]
@@ -66,6 +79,12 @@ class _Table:
             row.append(new)
         self.row = row
 
+    def keep(self, going: Any) -> None:
+        """Go on with these moves alone."""
+        self.row = [quotient[:, going] for quotient in self.row]
+        if self.value is not None:
+            self.value, self.error = self.value[:, going], self.error[:, going]
+
 
 def measure(
     shifted: Shifted,
@@ -76,152 +95,234 @@ def measure(
 ) -> Slopes:
     """Return the slopes found from the first of `steps`, or from the last where that tells another story:
     what a function does over a small distance may be invisible from afar."""
-    found = slopes(shifted, steps[0], eps, at, size)
-    for step in steps[1:]:
-        close = slopes(shifted, step, eps, at, size)
+    return _measure_each([(shifted, steps)], eps, at, size).of(0)
+
+
+def _measure_each(moves: list[tuple[Shifted, tuple[float, ...]]], eps: float, at: Any, size: Any) -> Slopes:
+    """Return what `measure` does of several moves, each with its steps: a row of slopes for each."""
+    found = _slopes_of_each([go for go, _ in moves], [steps[0] for _, steps in moves], eps, at, size)
+    for k in range(1, max(len(steps) for _, steps in moves)):
+        among = [i for i, (_, steps) in enumerate(moves) if len(steps) > k]
+        again = [moves[i] for i in among]
+        close = _slopes_of_each([go for go, _ in again], [steps[k] for _, steps in again], eps, at, size)
+        before = found.of(among)
         with np.errstate(all="ignore"):
-            apart = ~(np.abs(close.value - found.value) <= 10 * (close.error + found.error))
-            chosen = (apart & np.isfinite(close.error)) | ~(found.error <= close.error) | close.kink
-        for name in vars(found):
-            setattr(found, name, np.where(chosen, getattr(close, name), getattr(found, name)))
+            apart = ~(np.abs(close.value - before.value) <= 10 * (close.error + before.error))
+            chosen = (apart & np.isfinite(close.error)) | ~(before.error <= close.error) | close.kink
+        for name, numbers in vars(found).items():
+            numbers[among] = np.where(chosen, getattr(close, name), getattr(before, name))
     return found
 
 
 def slopes(shifted: Shifted, step: float, eps: float, at: Any, size: Any = 0.0) -> Slopes:
     """Return the derivatives at 0 of the vector function `shifted`, whose value there is `at`.
 
-    Steps that leave the domain are cut first. They are then halved until every entry has settled to rounding,
-    at most `LEVELS` times, or `PATIENCE` where one has not converged. One evaluation on each side per step
-    serves the central and both one-sided estimates. Rounding is that of the values, or of `size` where they
-    are sums of larger terms. What was found is held against differences nearer to the point: what a function
-    does there may be hidden from afar, and is then looked for with smaller steps. An estimate that is refuted
-    to the end has no error: it is infinite.
+    Steps that leave the domain are cut first. They are then halved until every output has settled to
+    rounding, at most `LEVELS` times, or `PATIENCE` where one has not converged. One evaluation on each side
+    per step serves the central and both one-sided estimates. Rounding is that of the values, or of `size`
+    where they are sums of larger terms. What was found is held against differences nearer to the point: what
+    a function does there may be hidden from afar, and is then looked for with smaller steps. An estimate that
+    is refuted to the end has no error: it is infinite.
     """
-    central, left, right = _Table(4), _Table(2), _Table(2)
+    return _slopes_of_each([shifted], [step], eps, at, size).of(0)
+
+
+def _slopes_of_each(shifted: list[Shifted], steps: Sequence[float], eps: float, at: Any, size: Any) -> Slopes:
+    """Return the slopes along several moves, a row for each: the function is asked once for each step, the
+    numbers of all moves are then worked on together."""
     with np.errstate(all="ignore"):
-        near = [_CloseUp(shifted, share * step, eps, at, size) for share in CLOSE]
-        step, pair = _inside(shifted, step, at)
+        run = _Run(shifted, np.array(steps, np.float64), eps, at, size)
         for level in range(PATIENCE):
-            (ahead, forth), (behind, back) = pair if level == 0 else (shifted(step), shifted(-step))
-            step /= 2
-            if forth == 0.0 or back == 0.0:
+            if not run.going.size:
                 break
-            noise = eps * np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), size) / (forth - back)
-            central.add((ahead - behind) / (forth - back), 2 * noise)  # as far as extrapolation magnifies it
-            right.add((ahead - at) / forth, 8 * noise)
-            left.add((behind - at) / back, 8 * noise)
-            settled = np.all(central.error <= np.maximum(8 * noise, 1e-14 * np.abs(central.value)))
-            done = level >= 3 and settled and _one_sided_agree(left, right)
-            if done or (level >= LEVELS - 1 and np.all(_resolved(central))):
-                refuted = _refuted(central, near, step)
-                if not np.any(refuted):
-                    break
-                for table in (central, left, right):
-                    table.error = np.where(refuted, np.inf, table.error)
-        if central.value is None:
-            return _nothing(at)
-        refuted = _refuted(central, near, step)
-        for table in (central, left, right):
-            table.error = np.where(refuted, np.inf, table.error)
-        return _weighed(central, left, right, _straight(left, right, near))
+            run.halve(level)
+        run.leave(np.ones(run.going.size, bool))
+        refuted = run.refuted(slice(None), run.value[0], run.error[0])
+        errors = np.where(refuted, np.inf, run.error)
+        central, left, right = zip(run.value, errors, strict=True)
+        return _weighed(central, left, right, _straight(left, right, run.near))
+
+
+class _Run:
+    """Moves whose steps are halved, each until it has settled: what is known of all, and who is `going`."""
+
+    def __init__(self, shifted: list[Shifted], steps: Any, eps: float, at: Any, size: Any) -> None:
+        self.shifted = shifted
+        self.eps = eps
+        self.at = at
+        self.size = size
+        self.near = [_CloseUp(shifted, share * steps, eps, at, size) for share in CLOSE]
+        self.steps, self.pair = _inside(shifted, steps, at)
+        self.going: Any = np.arange(len(shifted))
+        self.tables = _Tables()
+        self.value = np.full((3, len(shifted), at.size), np.nan)  # of a move that could not go one step
+        self.error = np.full_like(self.value, np.inf)
+
+    def halve(self, level: int) -> None:
+        """Enter the differences at the present step, and leave those who have settled."""
+        if level:
+            going = [self.shifted[k] for k in self.going]
+            sizes = self.steps[self.going]
+            self.pair = _shift(going, sizes), _shift(going, -sizes)
+        self.steps[self.going] /= 2
+        went = (self.pair[0][1] != 0.0) & (self.pair[1][1] != 0.0)
+        if not went.all():
+            went = went[:, 0]
+            self.pair = tuple((values[went], gone[went]) for values, gone in self.pair)
+            self.leave(~went)
+        (ahead, forth), (behind, back) = self.pair
+        gone = forth - back
+        noise = _noise(ahead, behind, self.eps, self.size) / gone
+        central = (ahead - behind) / gone
+        left = (behind - self.at) / back
+        right = (ahead - self.at) / forth
+        self.tables.add(np.array([central, left, right]), MAGNIFIED * noise)
+        if level >= LEAST:
+            self._leave_settled(noise, level >= LEVELS - 1)
+
+    def _leave_settled(self, noise: Any, patient: bool) -> None:
+        """Leave those that have settled to rounding, or after many halvings are known well enough."""
+        value = self.tables.value
+        error = self.tables.error
+        central, left, right = zip(value, error, strict=True)
+        allowed = np.maximum(8 * noise, 1e-14 * np.abs(value[0]))
+        settled = error[0] <= allowed
+        apart = _gap(left, right)
+        done = np.all(settled & ~apart, axis=-1)
+        if patient:
+            done |= np.all(_resolved(central), axis=-1)
+        if done.any():
+            refuted = done[:, None] & self.refuted(self.going, value[0], error[0])
+            self.tables.error = np.where(refuted, np.inf, error)
+            self.leave(done & ~refuted.any(axis=-1))
+
+    def leave(self, done: Any) -> None:
+        """Keep what is known of these moves, and go on with the others."""
+        if self.tables.value is not None:
+            self.value[:, self.going[done]] = self.tables.value[:, done]
+            self.error[:, self.going[done]] = self.tables.error[:, done]
+        self.tables.keep(~done)
+        self.going = self.going[~done]
+
+    def refuted(self, moves: Any, value: Any, error: Any) -> Any:
+        """Where a difference at a smaller step than the last one refutes the central estimate."""
+        found = np.zeros(value.shape, bool)
+        for look in self.near:
+            nearer = look.heard & (look.steps < self.steps)[:, None]
+            found |= nearer[moves] & look.refutes(moves, value, error)
+        return found
 
 
 class _CloseUp:
-    """The difference quotient at one small step, and how much of it may be rounding.
+    """The difference quotients at one small step of each move, and how much of them may be rounding.
 
     Where rounding lets the inputs go on one side only, the quotient is half of what it should be: it tells
     nothing then (`heard` is false).
     """
 
-    def __init__(self, shifted: Shifted, step: float, eps: float, at: Any, size: Any) -> None:
-        ahead, forth = shifted(step)
-        behind, back = shifted(-step)
-        self.step, gone, self.heard = step, forth - back, forth != 0.0 and back != 0.0
+    def __init__(self, shifted: list[Shifted], steps: Any, eps: float, at: Any, size: Any) -> None:
+        ahead, forth = _shift(shifted, steps)
+        behind, back = _shift(shifted, -steps)
+        gone = forth - back
+        self.steps = steps
+        self.heard = (forth != 0.0) & (back != 0.0)
         self.quotient = (ahead - behind) / gone
         self.bend = np.abs((ahead - at) / forth - (behind - at) / back)
-        self.noise = eps * np.maximum(np.maximum(np.abs(ahead), np.abs(behind)), size) / gone
+        self.noise = _noise(ahead, behind, eps, size) / gone
 
-    def refutes(self, table: _Table) -> Any:
-        """Where what the table says of the slope cannot be what is seen here."""
-        off = np.abs(self.quotient - table.value)
-        return off > 30 * self.noise + 10 * table.error + 1e-3 * np.abs(table.value)
+    def refutes(self, moves: Any, value: Any, error: Any) -> Any:
+        """Where what the tables say of these moves' slopes cannot be what is seen here."""
+        off = np.abs(self.quotient[moves] - value)
+        return off > 30 * self.noise[moves] + 10 * error + 1e-3 * np.abs(value)
 
 
-def _straight(left: _Table, right: _Table, near: list[_CloseUp]) -> Any:
+def _shift(shifted: list[Shifted], sizes: Any) -> tuple[Any, Any]:
+    """Return the values after one step of each move, a row for each, and the column of what was gone."""
+    found = [go(size) for go, size in zip(shifted, sizes.tolist(), strict=True)]
+    return np.array([values for values, _ in found]), np.array([[gone] for _, gone in found])
+
+
+def _noise(ahead: Any, behind: Any, eps: float, size: Any) -> Any:
+    """Return what rounding makes of two values, or of the terms that they are sums of."""
+    large = np.maximum(np.abs(ahead), np.abs(behind))
+    return eps * np.maximum(large, size)
+
+
+def _straight(left: _Estimates, right: _Estimates, near: list[_CloseUp]) -> Any:
     """Where nearer to the point the two sides differ by much less than the tables say."""
-    bend = np.abs(right.value - left.value)
-    looks = [look.bend + 40 * look.noise < 0.5 * bend for look in near if look.heard]
-    return np.any([np.zeros(np.shape(bend), bool), *looks], axis=0)
+    bend = np.abs(right[0] - left[0])
+    looks = [look.heard & (look.bend + 40 * look.noise < 0.5 * bend) for look in near]
+    return np.any(looks, axis=0)
 
 
-def _refuted(table: _Table, near: list[_CloseUp], step: float) -> Any:
-    """Where a difference at a smaller step than the table's last one refutes it."""
-    found = np.zeros(np.shape(table.value), bool)
-    for look in near:
-        if look.heard and look.step < step:
-            found = found | look.refutes(table)
-    return found
-
-
-def _inside(shifted: Shifted, step: float, at: Any) -> tuple[float, Any]:
-    """Return a first step that stays inside the domain on both sides, and what is found there; the step
-    itself at the domain's edge, where there is none."""
-    known, size = np.isfinite(at), step
-    first = None
+def _inside(shifted: list[Shifted], steps: Any, at: Any) -> tuple[Any, Any]:
+    """Return first steps that stay inside the domain on both sides, and what is found there; a step as it is
+    at the domain's edge, where there is none inside."""
+    known = np.isfinite(at)
+    sizes = steps.copy()
+    waiting = np.arange(len(shifted))
+    pair = None
     for _ in range(RETREATS):
-        pair = shifted(size), shifted(-size)
-        first = first or pair
-        if all(np.all(np.isfinite(values[known])) for values, _ in pair):
-            return size, pair
-        size /= 8
-    return step, first
+        going = [shifted[k] for k in waiting]
+        tried = _shift(going, sizes[waiting]), _shift(going, -sizes[waiting])
+        finite = [np.isfinite(values[:, known]).all(axis=-1) for values, _ in tried]
+        inside = np.all(finite, axis=0)
+        if pair is None:
+            pair = tried
+        else:
+            for (values, gone), (new, went) in zip(pair, tried, strict=True):
+                values[waiting[inside]] = new[inside]
+                gone[waiting[inside]] = went[inside]
+        waiting = waiting[~inside]
+        if not waiting.size:
+            return sizes, pair
+        sizes[waiting] /= 8
+    sizes[waiting] = steps[waiting]
+    return sizes, pair
 
 
-def _resolved(table: _Table) -> Any:
-    return table.error <= RESOLVED * np.maximum(np.abs(table.value), 1e-3)
+def _resolved(of: _Estimates) -> Any:
+    value, error = of
+    return error <= RESOLVED * np.maximum(np.abs(value), 1e-3)
 
 
-def _gap(left: _Table, right: _Table) -> Any:
+def _gap(left: _Estimates, right: _Estimates) -> Any:
     """Where the one-sided derivatives differ by more than their errors can explain."""
-    size = np.maximum(np.abs(left.value), np.abs(right.value))
-    return np.abs(right.value - left.value) > 20 * (left.error + right.error) + 1e-6 * size
+    size = np.maximum(np.abs(left[0]), np.abs(right[0]))
+    return np.abs(right[0] - left[0]) > 20 * (left[1] + right[1]) + 1e-6 * size
 
 
-def _one_sided_agree(left: _Table, right: _Table) -> bool:
-    return not np.any(_gap(left, right))
-
-
-def _weighed(central: _Table, left: _Table, right: _Table, straight: Any) -> Slopes:
+def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight: Any) -> Slopes:
     """Choose, for each output, among the central estimate, both sides' mean, and the only side there is."""
     apart = _gap(left, right)
     kink = apart & _roughly(left) & _roughly(right) & ~straight
-    mean, spread = (left.value + right.value) / 2, left.error + right.error
-    better = ~apart & (spread < central.error)
-    value, error = np.where(better, mean, central.value), np.where(better, spread, central.error)
-    lonely = ~np.isfinite(central.error) & ~np.isfinite(spread)
-    edge = lonely & (np.isfinite(left.error) | np.isfinite(right.error))
-    side = np.isfinite(right.error)
-    value = np.where(edge, np.where(side, right.value, left.value), value)
-    error = np.where(edge, np.where(side, right.error, left.error), error)
-    return Slopes(value, error, left.value, right.value, kink, edge)
+    mean, spread = (left[0] + right[0]) / 2, left[1] + right[1]
+    better = ~apart & (spread < central[1])
+    value = np.where(better, mean, central[0])
+    error = np.where(better, spread, central[1])
+    lonely = ~np.isfinite(central[1]) & ~np.isfinite(spread)
+    edge = lonely & (np.isfinite(left[1]) | np.isfinite(right[1]))
+    side = np.isfinite(right[1])
+    only = [np.where(side, *both) for both in zip(right, left, strict=True)]
+    value = np.where(edge, only[0], value)
+    error = np.where(edge, only[1], error)
+    return Slopes(value, error, left[0], right[0], kink, edge)
 
 
-def _nothing(at: Any) -> Slopes:
-    """Return slopes of which nothing is known: not one step could be gone."""
-    unknown, never = np.full_like(at, np.nan), np.zeros(np.shape(at), bool)
-    return Slopes(unknown, np.full_like(at, np.inf), unknown, unknown, never, never)
-
-
-def _roughly(table: _Table) -> Any:
-    return table.error <= 1e-3 * np.maximum(np.abs(table.value), 1e-3)
+def _roughly(of: _Estimates) -> Any:
+    value, error = of
+    return error <= 1e-3 * np.maximum(np.abs(value), 1e-3)
 
 
 def columns(probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None) -> Iterator[Slopes]:
     """Yield, for each entry of input j (or those chosen), the slopes of every output: the Jacobian's
     columns."""
-    for i in range(probe.arrays[j].size) if chosen is None else chosen:
-        shifted, steps = probe.entry(j, i)
-        yield measure(shifted, steps, probe.eps, at, probe.terms)
+    entries = list(range(probe.arrays[j].size) if chosen is None else chosen)
+    together = max(1, TOGETHER // max(1, at.size))
+    for first in range(0, len(entries), together):
+        moves = [probe.entry(j, i) for i in entries[first : first + together]]
+        found = _measure_each(moves, probe.eps, at, probe.terms)
+        yield from map(found.of, range(len(moves)))
 
 
 @dataclass
