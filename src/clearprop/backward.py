@@ -90,13 +90,23 @@ def _backward(
         for node, g in grads.items():
             if not isinstance(g, Tensor):  # nothing but constants: a Tensor all the same
                 grads[node] = Tensor(g, requires_grad=False)
-    among = keep if isinstance(keep, set) else None
+    _store(order, grads, keep if isinstance(keep, set) else None)
+    marks.replaced = ""
+    marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
+    return order
+
+
+def _store(order: list[Tensor], grads: dict[Tensor, Any], among: set[Tensor] | None) -> None:
+    """Give the nodes their gradients: to a leaf's the new one is added, of computed nodes `among` have it."""
+    arrived = grads.get
     with _leaf_lock:
         sums = []  # all of them before any is stored: an error leaves every leaf as it was
         for node in order:
             if node.op is not None:
-                kept = among is None or node in among
-                node.grad = grads.get(node) if kept else Forgotten(type(node._value))
+                if among is None or node in among:
+                    node.grad = arrived(node)
+                else:
+                    node.grad = Forgotten(type(node._value))
             elif node in grads:
                 wanted: Any = node.requires_grad
                 if wanted.__class__ is str:  # a slot takes whatever it is given
@@ -105,9 +115,6 @@ def _backward(
                 sums.append((node, as_number(g) if node.grad is None else node.grad + g))
         for leaf, g in sums:
             leaf.grad = g
-    marks.replaced = ""
-    marks.latest = (weakref.ref(output), *marks.latest[:7])  # `explain(node)` looks for its output there
-    return order
 
 
 def propagate(
@@ -188,7 +195,8 @@ def walk(
     if special.complexes:
         send = _complex_gradient
     waiting: _Waiting = {}
-    run, known = at if isinstance(at, Rerun) else None, dict[Tensor, Any]()
+    run = at if isinstance(at, Rerun) else None
+    known: dict[Tensor, Any] = {}
     seeds = dict(grads)
     take = grads.get if keep is True else grads.pop if keep is False else _taking(grads, keep)
     graph = at is _recorded
@@ -206,23 +214,23 @@ def walk(
         else:
             z, xs, attrs = at(node)
         waits = told = None
-        if op.together is not None:
-            waits = not followed
-        if op.rest is not None and (at is None or graph or run is not None):
-            if not special.complexes and g.dtype.kind == "c":
-                send = _from_here_complex(order)
-            plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
-            rest = Downstream(
-                node,
-                order,
-                seeds,
-                walk,
-                given=(z, xs),
-                plain=plain,
-                outer=run,
-                known=known,
-            )  # a hook may change what arrives
-            g, told = rest.look(g)
+        if op.looks:
+            waits = op.together is not None and not followed
+            if op.rest is not None and (at is None or graph or run is not None):
+                if not special.complexes and g.dtype.kind == "c":
+                    send = _from_here_complex(order)
+                plain = run.depth < DEEPEST if run else at is None and not any(id(x) in held for x in order)
+                rest = Downstream(
+                    node,
+                    order,
+                    seeds,
+                    walk,
+                    given=(z, xs),
+                    plain=plain,
+                    outer=run,
+                    known=known,
+                )  # a hook may change what arrives
+                g, told = rest.look(g)
         for i, x in enumerate(node.inputs):
             if not isinstance(x, Tensor) or not x.requires_grad:
                 continue
@@ -331,10 +339,10 @@ def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -
                 return None
             elif op.singular is not None and op.singular(*xs):
                 d = ops["masked_product"](g, d(z, *xs))
-            elif op.choice:
-                d = _chosen(d(z, *xs), g)
-            else:
-                d = g * d(z, *xs)
+            else:  # d(z, *xs), where a tuple to unpack takes longer than most derivatives
+                n = op.arity
+                local = d(z, xs[0]) if n == 1 else d(z, xs[0], xs[1]) if n == 2 else d(z, *xs)
+                d = _chosen(local, g) if op.choice else g * local
         else:
             d = _by_rule(op, i, g, z, xs, attrs)
             if d is None:
@@ -344,9 +352,9 @@ def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -
             raise
         return _of_arrays(op, i, g, z, numbers, attrs)
     x = xs[i]
-    if d.dtype is x.dtype and (not op.broadcasts or d.shape == x.shape):
-        return d
-    return _fitted(op, i, d, g, z, xs, attrs)
+    if op.broadcasts and d.shape != x.shape:
+        d = unbroadcast(d, x.shape)
+    return d if d.dtype is x.dtype else _fitted(op, i, d, g, z, xs, attrs)
 
 
 def _fitted(op: Op, i: int, d: Any, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
@@ -368,7 +376,9 @@ def _fitted(op: Op, i: int, d: Any, g: Any, z: Any, xs: Any, attrs: dict[str, An
 def _by_rule(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
     """What the rule sends of an op that has no local derivatives."""
     rule = op.rules[i] if op.rules else op.rule(i)
-    d = None if rule is None else rule(g, z, *xs, **attrs)
+    if rule is None:
+        return None
+    d = rule(g, z, *xs, **attrs) if attrs else rule(g, z, *xs)
     if d is not None and g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
         raise _MetComplex
     return d

@@ -36,9 +36,10 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
     settle()
     seen = {output}
     stack = [output]
+    untracked = not tracked
     while stack:
         for x in stack.pop().inputs:
-            if isinstance(x, Tensor) and x not in seen and (x.requires_grad or not tracked):
+            if isinstance(x, Tensor) and x not in seen and (x.requires_grad or untracked):
                 seen.add(x)
                 if x.op is not None:
                     stack.append(x)

@@ -85,7 +85,7 @@ class Op:
     hint: Callable[..., tuple[str, str]] | None
     batch: Callable[..., Any] | None = None
     draws: bool = False
-    rest: Callable[..., tuple[Any, Any]] | None = None
+    looks: bool  # whether a node's gradient asks for more than that node
     differentiable: bool
     broadcasts: bool
     __wrapped__: Callable[..., Any]
@@ -118,7 +118,8 @@ class Op:
         self.name, self.forward, self.rules, self.kind = name, forward, rules, kind
         self.derivatives, self.variadic_rule, self.arity = derivatives, variadic_rule, arity
         self.defaults = defaults or {}
-        self.signature, self.singular, self.choice, self.together = signature, singular, choice, together
+        self.signature, self.singular, self.choice = signature, singular, choice
+        self.together, self.rest = together, None
         self.masked, self.empty, self.by_rows = masked, empty, by_rows
         self.facts, self.examples, self.hint = facts, examples, hint
         self.differentiable = variadic_rule is not None or any(r is not None for r in (*rules, *derivatives))
@@ -130,6 +131,16 @@ class Op:
         self._direct = signature is None and not self.defaults
         self._whole = signature is None and bool(self.defaults)  # its inputs alone say all
 
+    @property
+    def rest(self) -> Callable[..., tuple[Any, Any]] | None:
+        """A look at what is computed from the output, before the rule is run."""
+        return self._rest
+
+    @rest.setter
+    def rest(self, look: Callable[..., tuple[Any, Any]] | None) -> None:
+        self._rest = look
+        self.looks = look is not None or self.together is not None
+
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
         if self._whole and not attrs and len(inputs) == self.arity:
@@ -139,12 +150,11 @@ class Op:
         if len(inputs) != self.arity and self.arity is not None:
             called, wanted = f"{self.name}(...)", f"takes {self.arity} inputs"
             raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line()))
-        forgets = False
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed(inputs, attrs, now)
-            if forgets := not now.grad_enabled:
-                self._note(inputs)
+            if not now.grad_enabled:
+                return self._forgetting(inputs, attrs)
         values: list[Any] = []
         lifted = tracked = False
         for x in inputs:
@@ -168,34 +178,33 @@ class Op:
             z.shape  # noqa: B018  costs nothing and tells an array from several
         except AttributeError:
             z = self._array(z)
-        if tracked and self.differentiable and not forgets:
+        if tracked and self.differentiable:
             return node_of(z, self, inputs, values, attrs)
-        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, inputs, attrs)
+        return leaf_of(z) if self.differentiable else self._chosen(z, inputs, attrs)
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
-        forgets = False
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x,), _NO_ATTRS, now)
-            if forgets := not now.grad_enabled:
-                self._note((x,))
+            if not now.grad_enabled:
+                return self._forgetting((x,), _NO_ATTRS)
         value = x._value
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x,), (value,), {}) from error
-        if x.requires_grad and self.differentiable and not forgets:
+        if x.requires_grad and self.differentiable:
             return node_of(z, self, (x,), (value,), _NO_ATTRS)
-        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, (x,), _NO_ATTRS)
+        return leaf_of(z) if self.differentiable else self._chosen(z, (x,), _NO_ATTRS)
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
-        forgets = False
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed((x, y), _NO_ATTRS, now)
-            forgets = not now.grad_enabled
+            if not now.grad_enabled:
+                return self._forgetting((x, y), _NO_ATTRS)
         if isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
@@ -205,22 +214,19 @@ class Op:
             elif x.__class__ in PLAIN:
                 left = x
             else:
-                left = x = plain(x)
-                if x.__class__ is complex and right.__class__ is np.float64:
-                    left = np.complex128(x)  # 1j * np.float64(2.0) is a number of Python's, without a dtype
+                x = plain(x)
+                left = _values((x, y))[0]
         else:
             if y.__class__ not in PLAIN:
                 y = plain(y)
             left, right, tracked = x._value, y, x.requires_grad
-        if forgets:
-            self._note((x, y))
         try:
             z = self.forward(left, right)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x, y), (left, right), {}) from error
-        if tracked and self.differentiable and not forgets:
+        if tracked and self.differentiable:
             return node_of(z, self, (x, y), (left, right), _NO_ATTRS)
-        return leaf_of(z) if self.differentiable or forgets else self._chosen(z, (x, y), _NO_ATTRS)
+        return leaf_of(z) if self.differentiable else self._chosen(z, (x, y), _NO_ATTRS)
 
     def _chosen(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
         """Return a leaf whose source is known to those who ask for it."""
@@ -242,7 +248,7 @@ class Op:
             return answer
         if not (now.grad_enabled or observer.remembers):
             self._note(inputs)
-        values = [x._value if isinstance(x, Tensor) else x for x in inputs]
+        values = _values(inputs)
         try:
             z = self.forward(*values, **attrs)
         except (TypeError, ValueError, IndexError) as error:
@@ -257,6 +263,19 @@ class Op:
         other = observer.saw(node)
         node = node if other is None else other
         return node if node.requires_grad or observer.remembers else _forgotten(node)
+
+    def _forgetting(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
+        """Apply the op as above under `no_grad()`: the result does not know how it was computed."""
+        inputs = tuple(map(plain, inputs))
+        self._note(inputs)
+        values = _values(inputs)
+        try:
+            z = self.forward(*values, **attrs)
+        except (TypeError, ValueError, IndexError) as error:
+            raise self._failure(error, inputs, values, attrs) from error
+        if not any(isinstance(x, Tensor) for x in inputs):
+            return z
+        return leaf_of(z if hasattr(z, "shape") else self._array(z))
 
     def _note(self, inputs: tuple[Any, ...]) -> None:
         """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.
@@ -364,14 +383,24 @@ class Op:
         return f"<Op {self.name}, {self.kind}>"
 
 
+def _values(inputs: tuple[Any, ...]) -> list[Any]:
+    """Return what an op computes with, given Tensors, arrays and numbers."""
+    values = [x._value if isinstance(x, Tensor) else x for x in inputs]
+    if values and values[0].__class__ is complex and values[-1].__class__ is np.float64:
+        values[0] = np.complex128(values[0])  # 1j / np.float64(2.0) is Python's division, without a dtype
+    return values
+
+
 def node_of(z: Any, op: Op, inputs: tuple[Any, ...], values: Any, attrs: dict[str, Any]) -> Tensor:
     """Make the node `z = op(*inputs, **attrs)`, whose inputs had these values."""
     node = _new(Tensor)
     node._value = z
     node.grad = node.name = None
     node.requires_grad = True
-    node.op, node.inputs = op, inputs
-    node.values, node.attrs = values, attrs
+    node.op = op
+    node.inputs = inputs
+    node.values = values
+    node.attrs = attrs
     node.serial = _next_serial()
     return node
 

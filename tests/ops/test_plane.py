@@ -9,6 +9,7 @@ import clearprop
 from clearprop import Tensor, gradcheck
 from clearprop.compiler.step import available_executors
 from clearprop.errors import GradientError
+from clearprop.modes import Observer, observed
 
 A = np.array([[0.6 + 0.3j, -0.4 + 0.9j], [1.1 - 0.7j, 0.2 + 0.5j]])
 B = np.array([[0.9 - 0.2j, 0.1 + 1.3j], [-0.3 + 0.4j, 1.4 + 0.6j]])
@@ -333,3 +334,22 @@ def test_the_first_complex_numbers_of_a_process_have_the_gradient_of_later_ones(
     np.testing.assert_allclose(leaf.grad, clearprop.grad(loss)(x), rtol=1e-12)
     np.testing.assert_allclose(first, leaf.grad, rtol=1e-12)
     assert clearprop.gradcheck(loss, x).ok
+
+
+@pytest.mark.parametrize("how", ["no_grad", "observed", *available_executors()])
+def test_a_python_number_over_a_zero_without_axes_is_what_numpy_makes_of_it(how):
+    t = Tensor(0.0, requires_grad=False)
+    with np.errstate(all="ignore"):
+        expected = np.divide(2j, np.float64(0.0))
+        if how == "no_grad":
+            with clearprop.no_grad():
+                found = 2j / t
+        elif how == "observed":
+            with observed(Observer()):
+                found = 2j / t
+        else:
+            step = clearprop.compile(lambda: 2j / t, executor=how, prove="always")
+            found = [step() for _ in range(3)][-1]
+
+    np.testing.assert_array_equal(found.value, expected)
+    assert found.dtype == np.complex128

@@ -29,20 +29,21 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
     """
     x = arrayed(x)
     out, size = weight.shape
-    if not x.shape or x.shape[-1] != size:
-        got = x.shape[-1] if x.shape else "no axis"
+    shape = x.shape
+    if not shape or shape[-1] != size:
+        got = shape[-1] if shape else "no axis"
         raise ValueError(
             lesson(
                 f"Linear({size}, {out})(x)",
                 f"wants {size} features along the last axis of x",
                 f"x is {describe(x)}",
                 f"The weight is {describe(weight)}.",
-                f"Linear({got}, {out})" if x.shape else "x of shape (batch, features)",
+                f"Linear({got}, {out})" if shape else "x of shape (batch, features)",
             )
         )
     if x.dtype != weight.dtype:
         x = converted(f"Linear({size}, {out})(x)", x, weight)
-    if isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)) and forgets():
+    if forgets() and isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)):
         x, weight, bias = (t._value if isinstance(t, Tensor) else t for t in (x, weight, bias))
         return leaf_of(_affine(x, weight, bias))  # arrays inside, and one Tensor of them
     return _affine(x, weight, bias)
