@@ -38,6 +38,7 @@ from clearprop.ops import (
     softmax,
     spanning,
     special,
+    spectral,
     statistics,
     turning,
     window,
@@ -49,6 +50,7 @@ exchange.enter_exchange()
 batched.enter_rules()
 turning.enter_turning()
 spanning.enter_spanning()
+spectral.enter_spectral()
 # These tables name all their kinks: an entry that names none has none.
 _smooth = _replace(SILENT, kinks=False)
 for _op in _entries.values():
@@ -90,6 +92,7 @@ __all__ = [
     "softmax",
     "spanning",
     "special",
+    "spectral",
     "statistics",
     "turning",
     "window",

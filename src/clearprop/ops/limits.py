@@ -29,6 +29,9 @@ _SEEN = 4000  # and so many are looked at, to find them
 _LONGEST_CHOICE = 24  # of a recorded larger one, which is often meant as a relu and seldom met at its tie
 
 
+_SIDES = ("maximum", "minimum", "fmax", "fmin", "max", "min", "sort", "clip", "relu")
+
+
 # --- the limit ----------------------------------------------------------------------------------------------
 def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: bool = False) -> Any:
     """Return dg / dz at the entries that are `where(g, z, *xs)`, and 0 elsewhere; None where it is 0 in all.
@@ -50,12 +53,34 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
     longest = _LONGEST_KNOWN if is_known else _LONGEST_CHOICE if choice else _LONGEST
     if not 0 < len(between) <= longest:
         return None
-    if (
-        choice
-        and not is_known
-        and any(node.op is not None and node.op.kind == "contract" for node in between)
-    ):
+    if choice and not is_known and any(node.op and node.op.kind == "contract" for node in between):
         return None
+    weights = [np.ones(g.shape, g.dtype)[()]]
+    if g.size > 1:
+        weights.append(np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype))
+    found = _responses(g, z, between, pull, weights, choice)
+    return None if found is None else _of_one(found, where(g, z, *xs), weights[-1])
+
+
+def responses(g: Any, z: Tensor, pull: Pull, weights: list[Any]) -> list[Any] | None:
+    """Return what z receives where each of the weights arrives at the recorded `g`; None where it has no say.
+
+    None, too, where more lies between than is derived, and where something there compares or sorts: what z is
+    may be one of several sides then.
+    """
+    if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
+        return None
+    between = _between(g, z)
+    longest = _LONGEST_KNOWN if mode.recorder is None else _LONGEST
+    if not 0 < len(between) <= longest or any(node.op and node.op.name in _SIDES for node in between):
+        return None
+    return _responses(g, z, between, pull, weights, False)
+
+
+def _responses(
+    g: Tensor, z: Tensor, between: list[Tensor], pull: Pull, weights: list[Any], choice: bool
+) -> list[Any] | None:
+    """Compute what lies between z and g once more, from a z that does not move, and derive it."""
     still = ops["detach"](z)
     still.requires_grad = True
     stands: dict[Any, Any] = {z: still}
@@ -70,11 +95,12 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
             assert node.op is not None
             given = tuple(stands.get(x, x) if isinstance(x, Tensor) else x for x in node.inputs)
             stands[node] = node.op.again(given, node.attrs)
-        return _of_one(stands[g], where(g, z, *xs), g, still, pull)
+        found = [pull(stands[g], arriving, still) for arriving in weights]
     finally:
         _within.depth -= 1
         _within.still = set()
         still.requires_grad = False
+    return None if found[0] is None else found
 
 
 def may_have_limit(node: Tensor, known: bool) -> bool:
@@ -95,18 +121,15 @@ def may_have_limit(node: Tensor, known: bool) -> bool:
     return bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
 
 
-def _of_one(again: Tensor, there: Any, g: Tensor, still: Tensor, pull: Pull) -> Any:
-    """Return the derivative of each entry of `again` by the same of `still`, where it depends on no other."""
-    c = pull(again, np.ones(g.shape, g.dtype)[()], still)
-    if c is None:
-        return None
+def _of_one(found: list[Any], there: Any, weights: Any) -> Any:
+    """Return the derivative of each entry by the same entry of z, where it depends on no other."""
+    c, *weighed = found
     known = there & np.isfinite(c)
-    if g.size > 1:
-        weights = np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype)
-        weighed = c * weights
-        off = np.absolute(pull(again, weights, still) - weighed)
-        known = known & (off <= 64 * np.finfo(g.dtype).eps * np.absolute(weighed))
-    return np.where(known, c, g.dtype.type(0))
+    for d in weighed:
+        one = c * weights
+        off = np.absolute(d - one)
+        known = known & (off <= 64 * np.finfo(c.dtype).eps * np.absolute(one))
+    return np.where(known, c, c.dtype.type(0))
 
 
 def _between(g: Tensor, z: Tensor) -> list[Tensor]:
