@@ -86,11 +86,15 @@ def arity(op: Op) -> int:
 
 
 def _figure(width: float = 3.0) -> tuple[Figure, Any]:
-    figure = Figure(figsize=(width, 2.0), layout="constrained")
+    figure = Figure(figsize=(width, 2.0))
     return figure, figure.subplots()
 
 
 def _saved(figure: Figure, folder: Path, name: str, alt: str) -> Curve:
+    """Save a figure with room for its labels: to have a layout found, matplotlib draws it twice."""
+    (axes,), (width, height) = figure.axes, figure.get_size_inches()
+    left, low = 0.52 + 0.18 * bool(axes.get_ylabel()), 0.25 + 0.16 * bool(axes.get_xlabel())
+    figure.subplots_adjust(left / width, low / height, 1 - 0.1 / width, 1 - 0.1 / height)
     figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
     return Curve(f"{name}.svg", alt)
 

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.unpainted import unpainted
 
 from clearprop.cli import main
 from clearprop.train import TableModel
@@ -65,7 +66,8 @@ def test_two_options_are_right_together_or_refused(tables, tmp_path, capsys, one
         words += OPTIONS[option]
         words += [str(tmp_path / "run.safetensors")] if option == "--resume" else []
         words += [f"{tables / 'net.py'}:build"] if option == "--model" else []
-    status = main(words)
+    with unpainted():
+        status = main(words)
     captured = capsys.readouterr()
     refused = (one, other) in TOGETHER or pair & (OF_NUMBERS if kind == "classes" else OF_CLASSES)
     if refused:

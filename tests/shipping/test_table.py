@@ -6,6 +6,7 @@ import datetime
 import numpy as np
 import pytest
 from tests.compiler.engines.plain.alone import alone
+from tests.unpainted import unpainted
 
 from clearprop.cli import main
 from clearprop.shipping import table_module
@@ -87,7 +88,8 @@ def made(tmp_path_factory):
             "--output",
             str(folder / name),
         ]
-        assert main(["train", data, "--target", "y", *told, *QUICK, *more]) == 0
+        with unpainted():
+            assert main(["train", data, "--target", "y", *told, *QUICK, *more]) == 0
         model = TableModel.load(folder / name / "model.safetensors")
         models[name] = model, model.read(table(folder / "new.csv", kind, fresh))
         files.append((table_module(model), [(fresh,), ({k: fresh[k] for k in reversed(fresh)},)]))
