@@ -29,6 +29,6 @@ def added(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> float(np.add.reduce(tenths, axis=0)[0]), float(added(tenths, 0)[0])
     (256.0, 500.0)
     """
-    if x.itemsize == 2 and is_short(x):  # the size first: every sum of every backward pass asks
+    if x.dtype.itemsize == 2 and is_short(x):  # the size first: every sum of every backward pass asks
         return summed(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
     return summed(x, axis=axis, keepdims=keepdims)

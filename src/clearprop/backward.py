@@ -117,6 +117,7 @@ def _store(order: list[Tensor], grads: dict[Tensor, Any], among: set[Tensor] | N
             leaf.grad = g
 
 
+@np.errstate(all="ignore")  # infinite local derivatives are part of the mathematics
 def propagate(
     order: list[Tensor],
     grads: dict[Tensor, Any],
@@ -135,18 +136,17 @@ def propagate(
     if (observer is not None or held) and not special.complexes:
         special.complexes = _has_complex(order)  # who looks on, or is called, is so once for each arrow
     start = None if special.complexes else dict(grads)
-    with np.errstate(all="ignore"):  # infinite local derivatives are part of the mathematics
-        try:
-            for arrow in walk(order, grads, followed, at, keep, among):
-                observer.sent(*arrow)
-        except _MetComplex:
-            if start is None:
-                raise
-            special.complexes = True
-            grads.clear()
-            grads.update(start)
-            for arrow in walk(order, grads, followed, at, keep, among):
-                observer.sent(*arrow)
+    try:
+        for arrow in walk(order, grads, followed, at, keep, among):
+            observer.sent(*arrow)
+    except _MetComplex:
+        if start is None:
+            raise
+        special.complexes = True
+        grads.clear()
+        grads.update(start)
+        for arrow in walk(order, grads, followed, at, keep, among):
+            observer.sent(*arrow)
     return grads
 
 

@@ -392,7 +392,7 @@ class Guard:
             held = list(map(_contents, self.cells))
         except ValueError:  # a variable that has no value yet
             held = list(map(inside, self.cells))
-        variables = [space.get(name, END) for space, name in self.spaces]
+        variables = [space.get(name, END) for space, name in self.spaces] if self.spaces else ()
         # The end shows where one grew or shrank.
         classes = self._classes() if self.objects else ()
         now = itertools.chain(

@@ -14,7 +14,7 @@ from clearprop.compiler.capture.openly import attributes, is_a
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import ArrayError
 from clearprop.errors import lesson
-from clearprop.modes import mode
+from clearprop.modes import mode, special
 from clearprop.tensor import Tensor
 
 
@@ -215,7 +215,7 @@ def _without_end() -> TypeError:
 
 
 def _flatten(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Key, tuple[Any, ...], dict[int, Tensor]]:
-    parts: list[Any] = [mode.grad_enabled]
+    parts: list[Any] = [not special.blocks or mode.grad_enabled]
     arrays: list[Any] = []
     tensors: dict[int, Tensor] = {}
     for x in args:

@@ -225,18 +225,14 @@ class NumpySource:
             del space[name]
         kept, (step, *more) = self.kept, steps
 
-        def quiet(arguments: Any, numbers: Any) -> tuple[Any, Any]:
-            with np.errstate(all="ignore"):  # infinities and NaN are part of the mathematics
-                return step(arguments, numbers)  # type: ignore[no-any-return]
-
         def piecewise(arguments: Any, numbers: Any) -> tuple[Any, Any]:
             frame, result = [None] * kept, None
-            with np.errstate(all="ignore"):
-                for piece in steps:
-                    result = piece(arguments, numbers, frame)
+            for piece in steps:
+                result = piece(arguments, numbers, frame)
             return result  # type: ignore[return-value]
 
-        return piecewise if more else quiet
+        quiet = np.errstate(all="ignore")  # infinities and NaN are part of the mathematics
+        return quiet(piecewise if more else step)  # a function so called is begun sooner than a `with` block
 
 
 def forward(v: Value) -> Any:
