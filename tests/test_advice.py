@@ -44,6 +44,40 @@ MISTAKES = [
     (lambda: optim.SGD(NET.parameters, lr=0.1), TypeError, r"model.parameters\(\), with brackets"),
     (lambda: (Tensor(2.0) * 3).backward("x"), TypeError, r"backward\(np.ones\(output.shape\)\)"),
     (lambda: clearprop.grad(lambda v: v * v)("3"), TypeError, r"float\(text\)"),
+    (lambda: (PAIR * 2).backward([[1], [1, 2]]), ValueError, "rows that are filled up"),
+    (lambda: (PAIR * 2).backward([1j, 2.0]), TypeError, r"backward\(g.real\)"),
+    (lambda: (PAIR * 2).backward(Tensor([1j, 2.0])), TypeError, r"backward\(g.real\)"),
+    (lambda: optim.SGD(None), TypeError, r"model.parameters\(\)"),
+    (lambda: optim.SGD(3), TypeError, r"model.parameters\(\)"),
+    (lambda: nn.Linear(True, 3), TypeError, r"Linear\(20, 32\)"),
+    (lambda: nn.Linear(True, 3), ValueError, r"Linear\(20, 32\)"),
+    (lambda: nn.Linear("2", 3), TypeError, "in_features=2, without quotes"),
+    (lambda: nn.Linear(np.ones(2), 3), TypeError, r"Linear\(20, 32\)"),
+    (lambda: nn.Embedding(3, nn.ReLU), TypeError, r"Embedding\(10, 3\)"),
+    (lambda: nn.LayerNorm(3, eps=None), TypeError, r"LayerNorm\("),
+    (lambda: optim.StepLR(NET, 3), TypeError, r"SGD\(model.parameters\(\), lr=0.1\)"),
+    (lambda: PAIR + "3", TypeError, r"float\(text\)"),
+    (lambda: "3" + PAIR, TypeError, r"float\(text\)"),
+    (lambda: PAIR * None, TypeError, "None is what a function gives that ends without `return`"),
+    (lambda: PAIR * NET, TypeError, r"module\(x\), for the Linear"),
+    (lambda: PAIR * nn.Linear, TypeError, r"Linear\(...\): this is the class"),
+    (lambda: PAIR * np.sin, TypeError, r"f\(x\), for the function itself"),
+    (lambda: PAIR - {"a": 1.0}, TypeError, r"d\['a'\]"),
+    (lambda: PAIR + {1.0}, TypeError, r"sorted\(x\)"),
+    (lambda: PAIR < "3", TypeError, r"float\(text\)"),
+    (lambda: PAIR + np.array(["1", "2"]), TypeError, r"x.astype\(float\)"),
+    (lambda: np.concatenate([SIX, PAIR]), ValueError, r"x\[None\] for the array of shape \(2,\)"),
+    (lambda: np.concatenate([SIX, None]), ValueError, "None is what a function gives"),
+    (lambda: np.concatenate([Tensor(1.0), Tensor(2.0)]), ValueError, "np.stack"),
+    (lambda: Tensor(3.0)[0], IndexError, "t itself: it is one number"),
+    (lambda: PAIR << 1, TypeError, r"t \* 2\*\*n"),
+    (lambda: PAIR >> 1, TypeError, r"t / 2\*\*n"),
+    (lambda: np.einsum("ii->", SIX), ValueError, "wherever a letter stands"),
+    (lambda: np.einsum("ij,jk->ik", SIX, SIX, optimize=True), ValueError, "wherever a letter stands"),
+    (lambda: np.einsum("ij->ik", SIX), ValueError, "letters behind ->"),
+    (lambda: np.einsum("ij,jk", SIX), ValueError, "as many terms"),
+    (lambda: np.einsum("ijk->i", SIX), ValueError, "one letter for each axis"),
+    (lambda: np.einsum(SIX, "ij->i"), TypeError, "the subscripts come first"),
 ]
 
 
@@ -60,6 +94,45 @@ def test_the_cures_that_are_told_work():
     assert PAIR.reshape(2)[:, None].shape == (2, 1)
     assert np.broadcast_to(PAIR.reshape(2, 1), (2, 3)).shape == (2, 3)
     assert np.concatenate([SIX, Tensor(np.ones((2, 2)))], axis=1).shape == (2, 5)
+    assert np.concatenate([SIX, Tensor(np.ones(3))[None]]).shape == (3, 3)
+    assert (PAIR * 2**3).tolist() == [8.0, 8.0]
+
+
+@pytest.mark.parametrize("t", [Tensor(2.0), Tensor([2.0, 3.0]), Tensor(np.full((4, 5), 2.0))])
+def test_a_buffer_of_any_shape_takes_tensors_as_entries(t):
+    out = np.zeros(3) + 0 * t.sum()
+    for i in range(3):
+        out[i] = (i + 1) * t.sum()
+    np.sum(out * [1.0, 10.0, 100.0]).backward()
+
+    assert np.all(t.grad == 1 + 20 + 300)
+
+
+def test_integers_of_any_kind_are_sizes():
+    assert nn.Linear(np.int64(2), Tensor(3, requires_grad=False)).weight.shape == (3, 2)
+    assert nn.Dropout(Fraction(1, 2)).p == 0.5
+    assert nn.Dropout(np.float32(0.5)).p == 0.5
+
+
+class Named(nn.Linear):
+    pass
+
+
+def test_whoever_inherits_is_told_as_well():
+    with pytest.raises(TypeError, match=r"(?s)Named\(in_features=\).*Try Linear\(20, 32\)"):
+        Named(True, 3)
+
+
+class Sized(nn.Module):
+    """A layer of somebody else, whose annotations are not ours to hold to."""
+
+    def __init__(self, size: "int"):
+        super().__init__()
+        self.size = size
+
+
+def test_what_others_annotate_is_theirs_to_say():
+    assert Sized("3").size == "3"
 
 
 class Chosen(list):

@@ -195,7 +195,7 @@ WRONG = {
     "a number of layers too few": (lambda: nn.Linear(3), "takes in_features, out_features, bias=True, dtype=float32: missing"),
     "a class of convolutions": (lambda: nn.Conv2d(3, 8), "Conv2d(...): takes in_channels"),
     "a size that is no whole number": (lambda: nn.Linear(3.0, 2), "in_features as a whole number"),
-    "a probability as text": (lambda: nn.Dropout("0.5"), "from 0 to 1: '0.5'"),
+    "a probability as text": (lambda: nn.Dropout("0.5"), "p=0.5, without quotes"),
     "a model's device": (lambda: nn.Linear(1, 1).to("cuda"), "no devices to choose"),
     "a model for its state": (lambda: nn.Linear(1, 1).load_state_dict(nn.Linear(1, 1)), "other.state_dict()"),
     "a model without inputs": (lambda: nn.Linear(2, 1)(), "Linear(...): takes x: missing"),

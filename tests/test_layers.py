@@ -16,11 +16,11 @@ ROOT = Path(clearprop.__file__).parent
 # is how a reader is called when somebody asks for it by name (`t.backward()`, `fit(compile=True)`).
 ORDER = {
     "": (
-        "ending locks errors advice adding rows hints facts marks files modes lines registry structure ufunc "
-        "refusal rebinding updates sharing tensor sources away graph op orders define record batch ops "
-        "hooks tree kept downstream backward loops transforms clipping numpy scipy nn optim data interop "
-        "parallel typed see testing check diagnosis homework compiler train play shipping lessons sklearn "
-        "torch coverage __init__ cli __main__"
+        "ending locks errors advice adding rows arguments hints facts marks files modes lines registry "
+        "structure ufunc refusal rebinding updates sharing tensor sources away graph op orders define "
+        "record batch ops hooks tree kept downstream backward loops transforms clipping numpy scipy nn optim "
+        "data interop parallel typed see testing check diagnosis homework compiler train play shipping "
+        "lessons sklearn torch coverage __init__ cli __main__"
     ),
     "see": "columns readable document words frame numbers names algebra layout drawing tiles page step "
     "summaries gallery __init__",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 Cure = Callable[[re.Match[str], Sequence[Any]], str]
@@ -19,7 +19,47 @@ def advice(complaint: str, values: Sequence[Any]) -> str:
         found = re.search(pattern, complaint)
         if found is not None:
             return cure(found, values)
+    return of_values(values)
+
+
+def of_values(values: Iterable[Any]) -> str:
+    """Return what to write for the first of these that is no number and no array of them; "" for none.
+
+    >>> of_values([2.0, "3"]), of_values([2.0, 3])
+    ('float(text): a number in quotes is text', '')
+    """
+    for x in values:
+        if hint := of_value(x):
+            return hint
     return ""
+
+
+def of_value(x: Any) -> str:
+    """Return what to write in place of a value that is no number and no array of them; "" where it is one.
+
+    >>> of_value(dict)
+    'dict(...): this is the class, not what it makes'
+    >>> of_value(1.5)
+    ''
+    """
+    if x is None:
+        return "a number or an array there: None is what a function gives that ends without `return`"
+    if isinstance(x, (str, bytes)):
+        return "float(text): a number in quotes is text"
+    if isinstance(x, type):
+        return f"{x.__name__}(...): this is the class, not what it makes"
+    if hasattr(x, "forward"):
+        return f"what it gives, module(x), for the {type(x).__name__} itself"
+    if callable(x) and not hasattr(x, "shape"):
+        return "what it gives, f(x), for the function itself"
+    if isinstance(x, Mapping):
+        return f"one of its values, d[{next(iter(x), 'name')!r}]"
+    if isinstance(x, (set, frozenset)):
+        return "np.array(sorted(x)): a set has no order"
+    kind = getattr(getattr(x, "dtype", None), "kind", "")
+    if kind == "O" and not isinstance(getattr(x, "flat", 0), int):
+        return of_values(list(x.flat)[:8]) or "an array of floats: x.astype(float)"
+    return "x.astype(float): the entries are text" if kind in "US" and kind else ""
 
 
 def _paired(found: re.Match[str], values: Sequence[Any]) -> str:
@@ -85,11 +125,25 @@ def _said(words: str) -> Cure:
 
 
 def _unsupported(found: re.Match[str], values: Sequence[Any]) -> str:
+    if hint := of_values(values):
+        return hint
     if found[1].startswith("bitwise") or found[1] == "invert":
         return "t ** 2 for a power; ^ & | ~ are for integers and truth values"
-    if any(isinstance(x, str) for x in values):
-        return "float(text): a number in quotes is text"
+    if found[1].endswith("_shift"):
+        times = "*" if found[1].startswith("left") else "/"
+        return f"t {times} 2**n, which is the same for numbers of any kind"
     return ""
+
+
+def _ranks(found: re.Match[str], values: Sequence[Any]) -> str:
+    if hint := of_values(values):
+        return hint
+    shapes = _shapes(values)
+    most = max(map(len, shapes), default=0)
+    fewer = [shape for shape in shapes if len(shape) == most - 1]
+    if fewer and most:
+        return f"x[None] for the array of shape {fewer[0]}, which then has {most} axes"
+    return "x[None] for each axis that one of them lacks"
 
 
 _CURES: dict[str, Cure] = {
@@ -103,8 +157,20 @@ _CURES: dict[str, Cure] = {
     r"axis -?\d+ is out of bounds for array of dimension (\d+)": _axis,
     r"index -?\d+ is out of bounds for axis (\d+) with size (\d+)": _index,
     r"array is (\d+)-dimensional, but": _indices,
+    r"invalid index to scalar variable": _said("t itself: it is one number, without axes to index"),
+    r"must have same number of dimensions": _ranks,
+    r"zero-dimensional arrays cannot be concatenated": _said("np.stack, which joins numbers to a vector"),
+    r"need at least one array": _said("a list of one array or more"),
     r"except for the concatenation axis": _joined,
     r"all input arrays must have the same shape": _joined,
+    r"^Size of label|for collapsing index": _said("the same length wherever a letter stands"),
+    r"output subscript '(\w)' which never appeared": lambda found, values: (
+        f"letters behind -> that stand before it: {found[1]!r} does not"
+    ),
+    r"too many subscripts|correct number of indices|more dimensions than subscripts": _said(
+        "one letter for each axis of each array, and commas between the arrays: 'ij,jk->ik'"
+    ),
+    r"each subscript must be": _said("np.einsum('ij,jk->ik', x, y): the subscripts come first, as text"),
     r"axis to squeeze out": _said("an axis of length 1, or reshape(...) for any other"),
     r"axes don't match array": _said("each axis once, in the new order"),
     r"array split does not result": _said("np.array_split, whose pieces may differ by one"),

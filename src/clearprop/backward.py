@@ -12,7 +12,7 @@ import numpy as np
 from clearprop import structure
 from clearprop.adding import added
 from clearprop.downstream import DEEPEST, Downstream, Rerun
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, at_line, lesson
 from clearprop.graph import topological_order
 from clearprop.hints import refuse_texts
 from clearprop.hooks import OUTSIDE, held, through
@@ -22,7 +22,7 @@ from clearprop.modes import Observer, marks, mode, no_grad, special
 from clearprop.op import Op, describe, numpys
 from clearprop.orders import of_ones_own
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, plain
 
 At = Callable[[Tensor], tuple[Any, Any, dict[str, Any]]]  # a node's output, inputs and attributes
 _Waiting = dict[Tensor, list[tuple[Tensor, Any]]]  # by input: the users that send to it at once, with their g
@@ -509,6 +509,12 @@ def seed_of(output: Tensor, grad: Any) -> Any:
                 )
             )
         return np.ones(output.shape, output.dtype) if output.shape else output.dtype.type(1)
+    return _given_seed(output, grad)
+
+
+def _given_seed(output: Tensor, grad: Any) -> Any:
+    """Return the gradient that somebody gives: an array of the caller's own, or a Tensor as it is."""
+    grad = plain(grad, "backward(grad)")
     if not isinstance(grad, Tensor) and not _are_numbers(np.asarray(grad)):
         wanted, hint = "wants the gradient that arrives as numbers", "backward(np.ones(output.shape))"
         raise TypeError(lesson("backward(grad)", wanted, f"{grad!r:.60}", hint=hint))
@@ -516,6 +522,17 @@ def seed_of(output: Tensor, grad: Any) -> Any:
     if shape != output.shape:
         raise GradientError(
             lesson("backward(grad)", f"wants a gradient of the output's shape {output.shape}", f"{shape}")
+        )
+    held = grad if isinstance(grad, Tensor) else np.asarray(grad)
+    if held.dtype.kind == "c" and output.dtype.kind != "c":
+        raise TypeError(
+            lesson(
+                "backward(grad)",
+                "would drop imaginary parts",
+                f"{grad!r:.60} for {output.dtype}",
+                at_line(),
+                "backward(g.real), and backward(g.imag) for the rest",
+            )
         )
     return grad if isinstance(grad, Tensor) else np.array(grad, output.dtype)[()]  # a copy: leaves own theirs
 

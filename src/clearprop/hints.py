@@ -10,6 +10,7 @@ from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from clearprop.arguments import refuse_other_kinds
 from clearprop.errors import at_line, lesson
 
 _KEPT = "leaving it out: every node keeps its gradient, which t.grad is after backward()"
@@ -395,6 +396,9 @@ def refuse_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         hint = for_keywords(strange, known)
         raise TypeError(lesson(f"{cls.__name__}(...)", wanted, ", ".join(strange), where, hint))
     refuse_call(cls.__name__, signature, (None, *args), kwargs)
+    made: Any = cls
+    if made.__init__.__module__.startswith("clearprop."):  # what others annotate is theirs to say
+        refuse_other_kinds(cls, parameters, {**dict(zip([*parameters][1:], args, strict=False)), **kwargs})
 
 
 _signature = functools.lru_cache(inspect.signature)

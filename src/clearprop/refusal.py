@@ -80,7 +80,7 @@ def no_rule(name: str) -> TypeError:
 
 WRITERS = {
     np.copyto: "np.where(mask, t, array), or np.broadcast_to(t, shape)",
-    np.put: "array[index] = t on `array = 0 * t`, or np.where(mask, t, array)",
+    np.put: "array[index] = t on `array = np.zeros(shape) + 0 * t.sum()`, or np.where(mask, t, array)",
     np.place: "np.where(mask, t, array)",
     np.putmask: "np.where(mask, t, array)",
     np.put_along_axis: "np.where(mask, t, array)",

@@ -18,7 +18,7 @@ _NEW = np.lib.NumpyVersion(np.__version__) >= "2.1.0"  # its arrays export with 
 _STACK = "np.stack([...]) in place of np.array([...]) of Tensors"
 _LEAVE = "t.detach().numpy() to leave the graph on purpose"
 _BUFFER = (
-    "np.stack of a list of Tensors, or out = 0 * t of the buffer's shape, which takes Tensors as entries"
+    "np.stack of a list of Tensors, or out = np.zeros(shape) + 0 * t.sum(), which takes Tensors as entries"
 )
 _MEANT = {
     "dot": ("array.dot(t)", "array @ t, or np.dot(array, t)"),

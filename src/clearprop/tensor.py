@@ -646,7 +646,7 @@ def beside_sparse(t: Tensor) -> Any:
     return found
 
 
-def plain(x: Any) -> Any:
+def plain(x: Any, called: str = "Tensor(value)") -> Any:
     """Return what rules are written for: a list or tuple as an array, another package's tensor as an array.
 
     The memory of the latter is shared through DLPack. One that hangs on a graph of its own raises TypeError.
@@ -654,7 +654,7 @@ def plain(x: Any) -> Any:
     if x.__class__ in PLAIN or isinstance(x, Tensor):
         return x
     if x.__class__ in (list, tuple):
-        return _arrayed(np.asarray, x)
+        return _arrayed(np.asarray, x, called)
     if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         if getattr(x, "requires_grad", False):
             got, hint = f"a {type(x).__module__}.{type(x).__name__} that needs a gradient", "x.detach()"
@@ -670,7 +670,7 @@ def plain(x: Any) -> Any:
     return x
 
 
-def _arrayed(convert: Callable[[Any], Any], x: Any) -> Any:
+def _arrayed(convert: Callable[[Any], Any], x: Any, called: str = "Tensor(value)") -> Any:
     """Return an array made by `convert`; ValueError of rows of several lengths says that they are."""
     try:
         return convert(x)
@@ -678,7 +678,7 @@ def _arrayed(convert: Callable[[Any], Any], x: Any) -> Any:
         if "inhomogeneous" not in str(error):
             raise
         wanted, hint = "wants rows of one length", "rows that are filled up to one length, or a Tensor a row"
-        raise ValueError(lesson("Tensor(value)", wanted, f"{x!r:.60}", at_line(), hint)) from error
+        raise ValueError(lesson(called, wanted, f"{x!r:.60}", at_line(), hint)) from error
 
 
 def _of_another_package(ufunc: np.ufunc) -> Any:

@@ -384,3 +384,31 @@ class Doubled(Value):
 
 def test_a_sum_is_not_blamed_for_the_product_it_is_tried_in():
     assert check_node(Doubled)["chain rule"].hint.startswith("a * b: right on its own, wrong inside another.")
+
+
+class Square:
+    """A class of one operation, whose gradient is right but for what a subclass adds."""
+
+    more = 0.0
+
+    def __init__(self, a):
+        self.a, self.value, self.grad = a, a.value**2, 0.0
+
+    def compute_grad(self):
+        self.a.grad += 2 * self.a.value * self.grad + self.more
+
+
+@pytest.mark.parametrize(("added", "right"), [(0.0, True), (0j, True), (0.5j, False), (1e-3j, False)])
+def test_a_gradient_off_the_real_line_is_wrong(added, right):
+    report = check_node(type("Square", (Square,), {"more": added}))
+
+    assert report["local derivative"].passed is right
+    assert right or "no real number" in report["local derivative"].hint
+
+
+def test_a_gradient_that_is_text_is_wrong():
+    class Text(Square):
+        def compute_grad(self):
+            self.a.grad = "2.6"
+
+    assert "'2.6': no real number" in check_node(Text, np.square)["local derivative"].hint

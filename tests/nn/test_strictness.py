@@ -18,7 +18,7 @@ STRICTER = (
     ("softplus with beta <= 0", lambda: nn.Softplus(beta=-1.0), "Softplus(beta=): wants a number above 0"),
     ("shapes that broadcast", lambda: F.mse_loss(np.ones((3, 1)), np.ones(3)), "the same shape twice"),
     ("steps of a schedule that are no steps", lambda: optim.StepLR(SGD, 0), "StepLR(step_size=): wants a whole number"),
-    ("steps of a schedule that are no steps", lambda: optim.StepLR(SGD, 1.5), "of 1 or more: 1.5"),
+    ("steps of a schedule that are no steps", lambda: optim.StepLR(SGD, 1.5), "as a whole number: 1.5"),
     ("steps of a schedule that are no steps", lambda: optim.CosineAnnealingLR(SGD, 0), "CosineAnnealingLR(T_max=): wants"),
     ("negative rates", lambda: optim.ExponentialLR(SGD, -0.5), "wants a finite number of 0 or more"),
     ("rates that are NaN", lambda: optim.SGD([Tensor(1.0)], lr=np.nan), "SGD(lr=): wants a number of 0 or more"),

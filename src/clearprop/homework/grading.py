@@ -200,7 +200,7 @@ class _Exam:
             else:
                 student.backward(output)
             self.start = student.grad(output)
-            return [student.grad(n) for n in leaves], above
+            return [_real(student.grad(n)) for n in leaves], above
 
     def _accumulation(self, at: Inputs) -> None:
         """Every way in which a contribution can be lost that this class can be asked about."""
@@ -247,12 +247,12 @@ class _Exam:
             node = self._alone(*leaves)
             student.set_grad(node, np.ones(np.shape(student.value(node)))[()])
             student.pass_on(node)
-            alone = [student.grad(x) for x in leaves]
+            alone = [_real(student.grad(x)) for x in leaves]
             for x, g in zip(leaves, alone, strict=True):
                 student.set_grad(x, 10.0 + 0.0 * np.asarray(g, float)[()])
             student.pass_on(node)
             kept = [
-                np.allclose(student.grad(x), 10.0 + np.asarray(g, float))
+                np.allclose(_real(student.grad(x)), 10.0 + np.asarray(g, float))
                 for x, g in zip(leaves, alone, strict=True)
             ]
         hint = f"{self.label}: what of a gradient that the input holds already? Is it kept?"
@@ -320,6 +320,16 @@ class _Exam:
             except Exception as error:
                 return f"backward() of an array raises {type(error).__name__}", ""
             return "" if np.shape(student.grad(output)) else "backward() starts with one number", ""
+
+
+def _real(g: Any) -> Any:
+    """Return a gradient as it is; TypeError, whose text becomes a hint, for one that is no real number."""
+    array = np.asarray(g)
+    if array.dtype.kind == "c" and not np.any(array.imag):
+        return g.real  # some formulas go through the plane and come back
+    if array.dtype.kind not in "fiubO":
+        raise TypeError(f"the gradient of an input is {g!r:.40}: no real number")
+    return g
 
 
 def _finite(operation: Operation, at: Inputs) -> bool:

@@ -34,7 +34,7 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(number, (int, np.integer)) or number < 1:
+            if number < 1:
                 raise ValueError(
                     lesson(
                         "Linear(...)",
@@ -45,8 +45,8 @@ class Linear(Module):
                     )
                 )
         self.in_features, self.out_features = int(in_features), int(out_features)
-        self.weight: Parameter = Parameter(np.zeros((out_features, in_features), dtype))
-        self.bias: Parameter | None = Parameter(np.zeros(out_features, dtype)) if bias else None
+        self.weight: Parameter = Parameter(np.zeros((self.out_features, self.in_features), dtype))
+        self.bias: Parameter | None = Parameter(np.zeros(self.out_features, dtype)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

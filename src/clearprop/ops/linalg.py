@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.adding import added, is_short
 from clearprop.define import define
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.ops.quotient import sending
 from clearprop.ops.reduce import kept
@@ -105,7 +105,8 @@ def matmul(x: Any, y: Any) -> Any:
 # --- einsum -------------------------------------------------------------------------------------------------
 def _einsum_signature(subscripts: str, *xs: Any, optimize: Any = None) -> Any:
     if not isinstance(subscripts, str):
-        raise TypeError("the subscripts come first, as a string")
+        wanted, hint = "wants its subscripts first, as text", "np.einsum('ij,jk->ik', x, y)"
+        raise TypeError(lesson("np.einsum(...)", wanted, f"{subscripts!r:.40}", at_line(), hint))
     return xs, {"subscripts": _explicit(subscripts.replace(" ", ""), [np.ndim(x) for x in xs])}
 
 
@@ -119,7 +120,13 @@ def _explicit(subscripts: str, ndims: list[int]) -> str:
     terms = left.split(",")
     if len(terms) != len(ndims):
         raise ValueError(
-            lesson(f"einsum({subscripts!r})", f"names {len(terms)} arrays", f"{len(ndims)} were given")
+            lesson(
+                f"einsum({subscripts!r})",
+                f"names {len(terms)} arrays",
+                f"{len(ndims)} were given",
+                at_line(),
+                "as many terms, with commas between them, as arrays",
+            )
         )
     free = [
         c for c in itertools.chain(map(chr, range(65, 91)), map(chr, range(97, 123))) if c not in subscripts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Never
 import numpy as np
 
 from clearprop import structure
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.hints import for_keywords, refuse_arguments, refuse_texts
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
@@ -68,6 +68,9 @@ class Optimizer:
         if callable(params) and not hasattr(params, "__iter__"):
             called, hint = f"{type(self).__name__}(params)", "model.parameters(), with brackets"
             raise TypeError(lesson(called, "wants parameters", f"a {type(params).__name__}", hint=hint))
+        if not hasattr(params, "__iter__"):
+            called, got = f"{type(self).__name__}(params)", f"{params!r:.40}"
+            raise TypeError(lesson(called, "wants parameters", got, at_line(), "model.parameters()"))
         entries = list(params)
         if not entries:
             raise ValueError(
