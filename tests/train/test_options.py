@@ -9,7 +9,7 @@ import pytest
 import clearprop
 from clearprop import data, nn, optim, train
 from clearprop.errors import InputError
-from clearprop.train.curves import save_curves
+from clearprop.train.curves import drawn, save_curves
 
 
 def regression(rows=64):
@@ -369,6 +369,28 @@ def test_a_picture_of_the_curves_has_any_file_s_name(tmp_path, title):
     save_curves(tmp_path / "curves.png", fit(network(), "mse", regression(), epochs=1), title)
 
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("size", [1e-12, 1.23e-4, 1.0, 12345.6, 1e7, 1e30])
+@pytest.mark.parametrize("spread", [1.0001, 3.0, 1e6])
+def test_the_numbers_beside_the_curves_are_whole(size, spread):
+    pytest.importorskip("matplotlib").use("agg")
+    history = train.History()
+    for k in range(4):
+        loss = size * spread ** (1 - k / 3)
+        row = {"loss": loss, "val_loss": 1.1 * loss, "rmse": loss, "r2": -size * spread}
+        history.add(row, seconds=0.1)
+    figure = drawn(history, "a title")
+    renderer = figure.canvas.get_renderer()
+
+    for axes in figure.axes:
+        seen = axes.get_tightbbox(renderer)
+        assert figure.bbox.x0 <= seen.x0
+        assert figure.bbox.y0 <= seen.y0
+        assert seen.x1 <= figure.bbox.x1
+        assert seen.y1 <= figure.texts[0].get_window_extent(renderer).y0
+    first, second = (axes.get_tightbbox(renderer) for axes in figure.axes)
+    assert first.x1 <= second.x0
 
 
 LOGS = {
