@@ -224,6 +224,32 @@ def test_what_does_not_pass_is_not_called_passed(tool, monkeypatch, tmp_path, te
     assert result.failed
 
 
+def test_tiers_that_ask_for_the_same_packages_have_one_environment(tool, monkeypatch, tmp_path):
+    """To make one took half a minute, and three tiers asked for the same."""
+    made = []
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+
+    def run(command, **told):
+        made.append(command[3])
+        Path(command[3]).mkdir(parents=True)
+
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    monkeypatch.setattr(tool.subprocess, "run", run)
+    known = tool.tiers()
+    folders = {name: tool.environment(tier).parents[1].name for name, tier in known.items()}
+
+    assert folders["test"] == folders["test-compiler"] == folders["examples"] == "test"
+    assert sorted(made) == sorted({str(tmp_path / ".venv" / folder) for folder in folders.values()})
+    for name, folder in folders.items():
+        assert installed(known[name]) == installed(known[folder])
+    (tmp_path / "pyproject.toml").write_text(text.replace('"hypothesis>=6.100"', '"hypothesis>=6.101"'))
+    monkeypatch.setattr(tool.subprocess, "run", lambda command, **told: made.append("again"))
+    tool.environment(known["examples"])
+
+    assert made[-1] == "again"
+
+
 def test_products_in_a_tier_take_one_thread_unless_told_otherwise(tool, monkeypatch):
     """With two threads in each of two processes a training took four times as long."""
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)

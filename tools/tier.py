@@ -1,4 +1,4 @@
-"""Run tiers of tests, each in an environment of its own and within its limit: `python3 tools/tier.py quick`.
+"""Run tiers of tests, each in its environment and within its limit: `python3 tools/tier.py quick`.
 
 A tier is a table `[tool.clearprop.tiers.NAME]` of pyproject.toml: which paths it runs and leaves out, where
 it runs those tests alone that ask for a package which the tier `test` has not, what pip installs for it, and
@@ -25,6 +25,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 try:
@@ -108,11 +109,23 @@ def tiers() -> dict[str, Tier]:
     return {name: Tier(name, **table) for name, table in tables.items()}
 
 
+def requirements(tier: Tier, project: dict[str, Any]) -> list[str]:
+    """Return what pip is asked for by the extras and groups of a tier."""
+    told = [project["project"]["optional-dependencies"][extra] for extra in tier.extras]
+    told += [project["dependency-groups"][group] for group in tier.groups]
+    return sorted({one for some in told for one in some})
+
+
 def environment(tier: Tier, python: str = sys.executable) -> Path:
-    """Return the Python of a tier's environment, made anew where what is asked for has changed."""
-    folder = ROOT / ".venv" / tier.name
+    """Return the Python of a tier's environment, made anew where what is asked for has changed.
+
+    It has the name of the first tier that asks for the same packages, and is the environment of them all.
+    """
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    asked = repr([tier.installs(), python, sys.version, project["project"], project["dependency-groups"]])
+    wanted = requirements(tier, project)
+    alike = (t for t in tiers().values() if requirements(t, project) == wanted)
+    folder = ROOT / ".venv" / next(alike, tier).name
+    asked = repr([wanted, python, sys.version, project["project"], project["dependency-groups"]])
     stamp = folder / "ready"
     mark = hashlib.sha256(asked.encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != mark:
