@@ -425,6 +425,44 @@ class Trainer:
     def helper(self, x, thing):
         return x if thing is None else x * self.scale
 
+    def in_a_dict(self, x):
+        found = {"thing": self.thing, "scale": self.scale}
+        return x * found["scale"] if found else x
+
+    def in_a_dict_of_its_own_code(self, x):
+        found = {}
+        found["thing"] = self.thing
+        found["scale"] = self.scale
+        return x if found["thing"] is None else x * found["scale"]
+
+    def in_a_list(self, x):
+        found = [self.thing, self.scale]
+        also = found
+        return x * also[1]
+
+    def in_a_tuple(self, x):
+        return x * (self.thing, self.scale)[1]
+
+    def in_containers(self, x):
+        found = {"all": [self.thing, (self.thing,)], "scale": self.scale}
+        return x * found["scale"] if found["all"] else x
+
+    def handed_on_in_a_dict(self, x):
+        return self.helped({"thing": self.thing, "scale": self.scale}, x)
+
+    def handed_on_by_name(self, x):
+        found = {"thing": self.thing, "scale": self.scale}
+        return self.helped(x=x, found=found)
+
+    def helped(self, found, x=X):
+        return x if found["thing"] is None else x * found["scale"]
+
+    def handed_on_as_names(self, x):
+        return self.of_names(x, thing=self.thing, scale=self.scale)
+
+    def of_names(self, x, **found):
+        return x if found["thing"] is None else x * found["scale"]
+
     def by_its_name(self, x):
         return x * self.scale if hasattr(self, "thing") and "thing" in self.more else x
 
@@ -435,7 +473,8 @@ class Trainer:
         return x * self.scale if callable(self.thing.close) else x
 
 
-WAYS = [name for name in vars(Trainer) if name not in ("verbose", "helper") and name[0] != "_"]
+_HELPERS = ("verbose", "helper", "helped", "of_names")
+WAYS = [name for name in vars(Trainer) if name not in _HELPERS and name[0] != "_"]
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -478,7 +517,83 @@ def changes_of_each(holder):
         return connection.total_changes + 1.0
 
 
+def changes_in_a_dict(holder):
+    found = {"here": holder.found, "scale": 2.0}
+    return found["here"].total_changes + 1.0
+
+
+def changes_put_into_a_dict(holder):
+    found = {}
+    found["here"] = holder.found
+    also = found
+    return also["here"].total_changes + 1.0
+
+
+def changes_in_a_list(holder):
+    found = [2.0, holder.found]
+    return found[-1].total_changes + 1.0
+
+
+def changes_in_containers(holder):
+    found = {"all": [holder.found, 2.0]}
+    inner = found["all"]
+    return inner[0].total_changes + 1.0
+
+
+def changes_in_a_loop(holder):
+    for connection in [holder.found]:
+        return connection.total_changes + 1.0
+
+
+def changes_unpacked(holder):
+    first, _ = pair = (holder.found, 2.0)
+    return first.total_changes + float(pair[1] - 1)
+
+
+def changes_under_any_key(holder):
+    found, key = {"here": holder.found}, "he" + "re"
+    return found[key].total_changes + 1.0
+
+
+def changes_of_what_was_handed(found):
+    return found["here"].total_changes + 1.0
+
+
+def changes_of_what_was_handed_deep(found):
+    return found["all"][0]["here"].total_changes + 1.0
+
+
+def changes_handed_on(found):
+    return changes_of_what_was_handed(found)
+
+
+def changes_of_values(found):
+    return next(iter(found.values())).total_changes + 1.0
+
+
+def changes_of_a_second_name(holder):
+    found = {"here": holder.found}
+    connection = found["here"]
+    return connection.total_changes + 1.0
+
+
 ASKED = {
+    "in a dict": changes_in_a_dict,
+    "put into a dict": changes_put_into_a_dict,
+    "in a list": changes_in_a_list,
+    "in containers": changes_in_containers,
+    "of a list in a loop": changes_in_a_loop,
+    "unpacked": changes_unpacked,
+    "under any key": changes_under_any_key,
+    "under a second name from a dict": changes_of_a_second_name,
+    "of a tuple at once": lambda h: (1.0, h.found)[1].total_changes + 1.0,
+    "handed on in a dict": lambda h: changes_of_what_was_handed({"here": h.found}),
+    "handed on deep": lambda h: changes_of_what_was_handed_deep({"all": [{"here": h.found}]}),
+    "handed on twice": lambda h: changes_handed_on({"here": h.found, "scale": 2.0}),
+    "handed on with its values": lambda h: changes_of_values({"here": h.found}),
+    "handed on as names": lambda h: changes_of_many(a=h.found),
+    "counted in C": lambda h: sum(map(changes, [h.found])),
+    "compared in a list": lambda h: 1.0 + ([h.found] == [h.all]),
     "in a loop inside": lambda h: sum([h.found.total_changes + 1.0 for _ in range(1)]),
     "in a lambda": lambda h: (lambda: h.found.total_changes + 1.0)(),
     "by another function": lambda h: changes(h.found),

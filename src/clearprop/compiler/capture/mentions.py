@@ -14,16 +14,46 @@ _CLASS = {"isinstance", "issubclass", "id", "callable", "hasattr"}
 _BY_NAME = {"getattr", "get", "pop", "setdefault"}
 _OF_TWO = ("BINARY_OP", "BINARY_SUBSCR", "COMPARE_OP", "CONTAINS_OP", "IS_OP")
 _VARIABLES = ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL")
-_NO_ANSWER = ("POP_TOP", "DELETE_SUBSCR", *_AWAY)
+_NO_ANSWER = ("POP_TOP", "DELETE_SUBSCR", "STORE_SUBSCR", *_AWAY)
+_BUILDS = ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP")
+_LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME", "LOAD_GLOBAL")
+
+Takers = dict[int, tuple[int, int, tuple[int, ...]]]
+
+
+ANY: Any = object()  # an entry of a container, whichever
+Path = tuple[Any, ...]
+"""By which keys, one after the other, a thing lies in what has a name: by none, it is that itself."""
+
+
+class Use(NamedTuple):
+    """What becomes of a value: what an instruction does with it, and to which name that goes.
+
+    It "asks" or "looks", wants its "truth" or an "attribute", "stores" into it, "keeps" it in a variable,
+    "hands" it to a function. It "puts" it on a `path` into what it has built, and keeps that, or "hands in"
+    it. Of an "entry" at a `path` of one key, `then` says the same.
+    """
+
+    how: str
+    to: str = ""
+    path: Path = ()
+    then: Use | None = None
 
 
 class Mention(NamedTuple):
-    """A name in code, what an instruction does with what is there, and to which name that goes."""
+    """A name in code, and what becomes of what is there."""
 
     name: str
-    how: str  # "asks", "looks", "truth", "keeps", "attribute" or "hands"
+    how: str
     to: str
     offset: int
+    path: Path = ()
+    then: Use | None = None
+
+    @property
+    def use(self) -> Use:
+        """What becomes of what is there."""
+        return Use(self.how, self.to, self.path, self.then)
 
 
 @functools.lru_cache(maxsize=1 << 10)
@@ -45,9 +75,13 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
             if line.opname == "LOAD_CONST":
                 found += _of_text(name, i, lines, takers)
             else:
-                how, to = _use(i, lines, takers)
-                found.append(Mention(name, how, to, line.offset))
+                found.append(_mention(name, i, lines, takers))
     return tuple(found)
+
+
+def _mention(name: str, i: int, lines: list[Any], takers: Takers) -> Mention:
+    use = _use(i, lines, takers)
+    return Mention(name, use.how, use.to, lines[i].offset, use.path, use.then)
 
 
 def _names(line: Any) -> Iterator[str]:
@@ -58,39 +92,90 @@ def _names(line: Any) -> Iterator[str]:
         yield from (name for name in names if isinstance(name, str))
 
 
-def _use(i: int, lines: list[Any], takers: dict[int, tuple[int, int]]) -> tuple[str, str]:
+def _use(i: int, lines: list[Any], takers: Takers) -> Use:
     """What becomes of the value that an instruction leaves."""
-    taker, callee = takers.get(i, (-1, -1))
+    taker, callee, values = takers.get(i, (-1, -1, ()))
     if taker < 0:
-        return "asks", ""
+        return Use("asks")
     line = lines[taker]
     word = line.opname
     if word in ("IS_OP", "POP_TOP") or (word.startswith("POP_JUMP") and word.endswith("NONE")):
-        return "looks", ""
+        return Use("looks")
     if word.startswith("POP_JUMP") or word == "TO_BOOL":
-        return "truth", ""
+        return Use("truth")
     if word in _VARIABLES:
-        return "keeps", line.argval
+        return Use("keeps", line.argval)
     if word in ("LOAD_ATTR", "LOAD_METHOD"):
-        return "attribute", line.argval
+        return Use("attribute", line.argval)
     if word == "CALL" and callee >= 0 and callee != i:
         called = _called(lines[callee])
-        return ("looks", "") if called in _CLASS else ("hands", called)
-    return "asks", ""
+        return Use("looks") if called in _CLASS else Use("hands", called)
+    if word in _BUILDS:
+        return _put(_use(taker, lines, takers), _key_in(line, i, values, lines))
+    if word == "STORE_SUBSCR" and i == values[0] and lines[values[1]].opname in _LOADS:
+        return Use("puts", lines[values[1]].argval, (_constant(lines[values[2]]),))
+    if word == "STORE_SUBSCR" and i == values[1]:
+        return Use("stores")
+    if _is_subscript(line) and i == values[0]:
+        return Use("entry", "", (_constant(lines[values[1]]),), _use(taker, lines, takers))
+    return Use("asks")
 
 
-def _of_text(text: str, i: int, lines: list[Any], takers: dict[int, tuple[int, int]]) -> list[Mention]:
+def _put(use: Use, key: Any) -> Use:
+    """What becomes of a value that is under a key of a new container, from what becomes of that."""
+    if use.how in ("looks", "truth"):
+        return Use("looks")
+    if use.how == "entry" and use.then is not None:
+        return use.then if may_be(key, use.path[0]) else Use("looks")
+    if use.how in ("keeps", "puts"):
+        return Use("puts", use.to, (*use.path, key))
+    return Use("hands in", use.to) if use.how in ("hands", "hands in") else Use("asks")
+
+
+def may_be(key: Any, other: Any) -> bool:
+    """Tell whether two keys may be the same, of which one may be any.
+
+    >>> may_be("a", "b"), may_be("a", ANY)
+    (False, True)
+    """
+    return key is ANY or other is ANY or bool(key == other)
+
+
+def _key_in(line: Any, i: int, values: tuple[int, ...], lines: list[Any]) -> Any:
+    """Under which key an instruction that builds a container puts one of the values that it takes."""
+    at = values.index(i)
+    if line.opname == "BUILD_MAP":
+        return _constant(lines[values[at - 1]]) if at % 2 else ANY
+    if line.opname == "BUILD_CONST_KEY_MAP":
+        return lines[values[-1]].argval[at]
+    return at if line.opname != "BUILD_SET" else ANY
+
+
+def _constant(line: Any) -> Any:
+    """Return the key that an instruction leaves, ANY where it is not known or counts from the end."""
+    key = line.argval if line.opname == "LOAD_CONST" else ANY
+    return key if isinstance(key, str) or (type(key) is int and key >= 0) else ANY
+
+
+def _is_subscript(line: Any) -> bool:
+    return bool(line.opname == "BINARY_SUBSCR" or (line.opname == "BINARY_OP" and line.argrepr == "[]"))
+
+
+def _of_text(text: str, i: int, lines: list[Any], takers: Takers) -> list[Mention]:
     """What becomes of what a text may name: an entry or an attribute."""
-    taker, callee = takers.get(i, (-1, -1))
+    taker, callee, _ = takers.get(i, (-1, -1, ()))
     word = lines[taker].opname if taker >= 0 else ""
     if word == "CONTAINS_OP":
         return []
-    subscript = word == "BINARY_SUBSCR" or (word == "BINARY_OP" and lines[taker].argrepr == "[]")
+    subscript = taker >= 0 and _is_subscript(lines[taker])
     called = _called(lines[callee]) if word == "CALL" and callee >= 0 else ""
     if called == "hasattr":
         return []
     if subscript or called in _BY_NAME:
-        return [Mention(text, *_use(taker, lines, takers), lines[taker].offset)]
+        return [_mention(text, taker, lines, takers)]
+    values = takers[i][2] if taker >= 0 else ()
+    if (word == "STORE_SUBSCR" and i == values[2]) or (word == "BUILD_MAP" and values.index(i) % 2 == 0):
+        return []  # a key of what is built
     return [Mention(part, "asks", "", lines[i].offset) for part in text.split(".")]  # of `attrgetter`, too
 
 
@@ -99,9 +184,12 @@ def _called(line: Any) -> str:
     return line.argval if named and isinstance(line.argval, str) else ""
 
 
-def _takers(lines: list[Any]) -> dict[int, tuple[int, int]]:
-    """Return which instruction takes what each leaves, and which left what is called; of plain ones alone."""
-    found: dict[int, tuple[int, int]] = {}
+def _takers(lines: list[Any]) -> Takers:
+    """Return which instruction takes what each leaves, which left what is called, and all that it takes.
+
+    That is of plain ones alone.
+    """
+    found: Takers = {}
     stack: list[int] = []
     for i, line in enumerate(lines):
         if line.is_jump_target:
@@ -117,7 +205,7 @@ def _takers(lines: list[Any]) -> dict[int, tuple[int, int]]:
             named = [x for x in values[:2] if _called(lines[x])]
             callee = named[0] if named else -1
         for x in values:
-            found[x] = i, callee
+            found[x] = i, callee, tuple(values)
         del stack[max(len(stack) - taken, 0) :]
         stack += [i] * _leaves(line, taken)
         if "JUMP" in word and "POP" not in word:
@@ -136,8 +224,12 @@ def _takes(line: Any) -> int | None:
         return 1
     if word.startswith("POP_JUMP") or word in ("TO_BOOL", "FORMAT_SIMPLE", "CONVERT_VALUE"):
         return 1
-    if word.startswith("BUILD_") and word in ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_STRING"):
+    if word in ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_STRING"):
         return int(line.arg)
+    if word in ("BUILD_MAP", "BUILD_CONST_KEY_MAP"):
+        return 2 * int(line.arg) if word == "BUILD_MAP" else int(line.arg) + 1
+    if word == "STORE_SUBSCR":
+        return 3
     plain = word.startswith("LOAD_") and not word.startswith(("LOAD_SUPER", "LOAD_BUILD", "LOAD_FROM"))
     return 0 if plain or word == "PUSH_NULL" or word == "JUMP_FORWARD" else None
 

@@ -15,17 +15,26 @@ from collections.abc import Iterable
 from typing import Any
 
 from clearprop.compiler.capture.culprits import is_users
-from clearprop.compiler.capture.mentions import Mention, mentions_in
+from clearprop.compiler.capture.mentions import (
+    ANY,
+    Mention,
+    Path,
+    Use,
+    may_be,
+    mentions_in,
+)
 from clearprop.errors import user_line
 
 _LAST = re.compile(r"^(.*?)(?:\[(?:'([^']*)'|[^\[\]]*)\]|\.?([A-Za-z_]\w*))$")
+_DEEP = 4  # containers in containers that are looked into where a function is handed one
 _LOCAL = ("argument ", "a default of ", "the default ")
 _LAST_NAME = re.compile(r"^argument \d+.*(?:\.\w+|\['[^']*'\])")
 
 Places = list[tuple[str, Any]]
 """Names as one would write them, and what is there."""
-Given = tuple[types.CodeType, str, bool]
-"""A function, the name of its argument, and whether that is the thing itself or what it is in."""
+Given = tuple[types.CodeType, str, Path]
+"""A function, the name of its argument, and where the thing lies in that."""
+REST: Any = object()  # at the end of a path: any other keys, or none
 
 
 class Uses:
@@ -113,19 +122,32 @@ class Uses:
         count = code.co_argcount + code.co_kwonlyargcount
         held = frame.f_locals
         for name in code.co_varnames[:count]:
-            found = id(held.get(name))
-            if found in self.things:
-                self.given.setdefault(found, set()).add((code, name, True))
+            self._note_within(held.get(name), code, name)
         for name in code.co_varnames[count : count + 2]:  # `*args` and `**kwargs`, perhaps
-            x = held.get(name)
-            inside: Iterable[Any] = ()
-            if type(x) is tuple:
-                inside = x
-            elif type(x) is dict:
-                inside = x.values()
-            for y in inside:
-                if id(y) in self.things:
-                    self.given.setdefault(id(y), set()).add((code, name, False))
+            if type(held.get(name)) in (tuple, dict):
+                self._note_within(held.get(name), code, name)
+
+    def _note_within(
+        self,
+        x: Any,
+        code: types.CodeType,
+        name: str,
+        path: Path = (),
+    ) -> None:
+        """Note things that an argument is, or holds."""
+        if id(x) in self.things:
+            given = self.given.setdefault(id(x), set())
+            given.add((code, name, path))
+            return
+        if len(path) >= _DEEP:
+            return
+        if type(x) is dict:
+            for key, y in list(x.items()):
+                known = key if type(key) is str else ANY
+                self._note_within(y, code, name, (*path, known))
+        elif type(x) in (tuple, list, set):
+            for y in list(x):
+                self._note_within(y, code, name, (*path, ANY))
 
     def by_name(self, places: Places, codes: Iterable[types.CodeType]) -> None:
         """Add what is named by those of the user's `codes` that have run; all of them where nobody looked."""
@@ -159,6 +181,7 @@ class Mentions:
     ) -> None:
         self.ran = ran
         self.sees = sees
+        self.handed: set[str] = set()  # functions that were handed the thing that is asked for
         self.named: dict[str, list[tuple[types.CodeType, Mention]]] = {}
         self.functions: set[str] = set()
         for code in codes:
@@ -177,8 +200,9 @@ class Mentions:
 
     def of(self, place: str, x: Any, given: Iterable[Given] = ()) -> types.CodeType | None:
         """Return code that asks what is at a place, `self.table['a'][0]`: its last part that has a name."""
-        for code, name, itself in given:
-            found = self.asking(name, x, itself, code)
+        self.handed = {code.co_name for code, _, _ in given}
+        for code, name, path in given:
+            found = self.asking(name, x, path, code)
             if found is not None:
                 return found
         itself = True
@@ -192,9 +216,9 @@ class Mentions:
                 return None
             place, key, name = last.groups()
             if name is not None:
-                return self.asking(name, x, itself)
+                return self.asking(name, x, () if itself else (REST,))
             if key is not None and place in self.keyed:
-                return self.asking(key, x, itself)
+                return self.asking(key, x, () if itself else (REST,))
             itself = False
         return None
 
@@ -205,25 +229,75 @@ class Mentions:
         return None
 
     def asking(
-        self, name: str, x: Any, itself: bool, inside: types.CodeType | None = None
+        self,
+        name: str,
+        x: Any,
+        path: Path = (),
+        inside: types.CodeType | None = None,
     ) -> types.CodeType | None:
-        """Return code that asks what it has under a name: `x`, or what `x` is in."""
-        waiting, done = [(name, inside)], set()
+        """Return code that asks what it has under a name: `x`, or what `x` lies in, at a `path`."""
+        waiting = [(name, path, inside)]
+        done = set()
         while waiting:
-            name, inside = waiting.pop()
-            done.add((name, inside))
+            now = waiting.pop()
+            done.add(now)
+            name, path, inside = now
             for code, mention in self.named.get(name, ()):
                 if inside is not None and code not in with_inner([inside]):
                     continue
-                if mention.how == "keeps":
-                    waiting += {(mention.to, code)} - done
-                elif mention.how == "looks":
-                    continue
-                elif not itself or self._asks(mention, x):
+                goes = self._goes(mention.use, x, path)
+                if goes is None:
                     return code
+                for to, there in goes:
+                    if (to, there, code) not in done:
+                        waiting.append((to, there, code))
         return None
 
-    def _asks(self, mention: Mention, x: Any) -> bool:
+    def _goes(self, use: Use, x: Any, path: Path) -> list[tuple[str, Path]] | None:
+        """Under which names, and where there, `x` is from then on, at a `path` so far; None where it asks it.
+
+        Of a container nothing is asked by what wants its truth, stores into it or takes another entry.
+        """
+        how = use.how
+        if how == "looks":
+            return []
+        if how in ("keeps", "puts"):
+            there = (*use.path, *path)
+            if len(there) > _DEEP:
+                there = (REST,)
+            return [(use.to, there)]
+        if how == "hands in" or (path and how == "hands"):
+            asked = self._hands(use)
+        elif not path:
+            asked = self._asks(use, x)
+        elif how == "entry":
+            return self._goes_from_entry(use, x, path)
+        else:
+            asked = how not in ("truth", "stores")
+        return None if asked else []
+
+    def _goes_from_entry(self, use: Use, x: Any, path: Path) -> list[tuple[str, Path]] | None:
+        """The same of an entry that is taken."""
+        then = use.then
+        assert then is not None
+        if path[0] is not REST:
+            taken = may_be(path[0], use.path[0])
+            return self._goes(then, x, path[1:]) if taken else []
+        goes = []
+        for rest in ((), path):
+            found = self._goes(then, x, rest)
+            if found is None:
+                return None
+            goes += found
+        return goes
+
+    def _hands(self, use: Use) -> bool:
+        """Whether what holds a thing goes to a function of which nobody saw what it was given."""
+        if not self.sees or use.to not in self.functions:
+            return True
+        return use.to not in self.handed
+
+    def _asks(self, mention: Use, x: Any) -> bool:
         """Whether code asks a thing by what it does with it; calls of its methods in C are seen anyway."""
         kind = type(x)
         if mention.how == "truth":
@@ -233,7 +307,7 @@ class Mentions:
             return not (self.sees and method)
         if mention.how == "hands":
             return not (self.sees and mention.to in self.functions)
-        return mention.how == "asks"
+        return mention.how in ("asks", "entry", "stores")
 
 
 def might_ask(things: Iterable[Any], places: Places, codes: Iterable[types.CodeType]) -> list[Any]:
