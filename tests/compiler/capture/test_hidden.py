@@ -435,6 +435,10 @@ class Trainer:
         found["scale"] = self.scale
         return x if found["thing"] is None else x * found["scale"]
 
+    def beside_another(self, x):
+        scale, thing = self.scale, self.thing
+        return x if thing is None else x * scale
+
     def in_a_list(self, x):
         found = [self.thing, self.scale]
         also = found
@@ -550,6 +554,16 @@ def changes_unpacked(holder):
     return first.total_changes + float(pair[1] - 1)
 
 
+def changes_beside_another(holder):
+    one, connection = 1.0, holder.found
+    return connection.total_changes + one
+
+
+def changes_of_the_other(holder):
+    connection, one = holder.found, 1.0
+    return connection.total_changes + one
+
+
 def changes_under_any_key(holder):
     found, key = {"here": holder.found}, "he" + "re"
     return found[key].total_changes + 1.0
@@ -584,6 +598,8 @@ ASKED = {
     "in containers": changes_in_containers,
     "of a list in a loop": changes_in_a_loop,
     "unpacked": changes_unpacked,
+    "beside another": changes_beside_another,
+    "before another": changes_of_the_other,
     "under any key": changes_under_any_key,
     "under a second name from a dict": changes_of_a_second_name,
     "of a tuple at once": lambda h: (1.0, h.found)[1].total_changes + 1.0,

@@ -195,6 +195,9 @@ def _takers(lines: list[Any]) -> Takers:
         if line.is_jump_target:
             stack = []  # it may come from elsewhere
         word = line.opname
+        if word == "SWAP" and line.arg <= len(stack):  # `a, b = b, a`
+            stack[-1], stack[-line.arg] = stack[-line.arg], stack[-1]
+            continue
         taken = _takes(line)
         if taken is None:
             stack = []
