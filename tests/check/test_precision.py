@@ -90,3 +90,14 @@ def test_gradients_are_left_alone():
 def test_a_result_without_gradient_is_refused():
     with pytest.raises(GradientError, match="wants a result that needs a gradient"):
         trust(Tensor(1.0, requires_grad=False) * 2)
+
+
+@pytest.mark.parametrize("f", [np.linalg.eigvals, np.linalg.svdvals, np.linalg.inv, np.linalg.det])
+def test_an_op_that_knows_no_longer_numbers_is_refused_with_what_to_try(f):
+    x = np.array([[1.0, 2.0], [0.5, 3.0]])
+    if np.finfo(np.longdouble).eps < np.finfo(np.float64).eps:
+        with pytest.raises(
+            GradientError, match=r"(?s)ops that compute in.*Try the same computation in float32"
+        ):
+            trust(np.sum(f(Tensor(x))))
+    assert trust(np.sum(f(Tensor(x.astype(np.float32))))).output > 4

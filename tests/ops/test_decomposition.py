@@ -625,3 +625,19 @@ def test_columns_that_depend_on_those_before_them_are_refused(x, mode):
     for run in (grad(f), clearprop.compile(grad(f), executor="numpy")):
         with pytest.raises(GradientError, match="have no direction of their own"):
             run(x)
+
+
+@pytest.mark.parametrize("p", [None, 1, "fro", "nuc", np.inf])
+def test_the_slope_of_an_infinite_condition_number_is_refused(p):
+    def f(x):
+        return np.linalg.cond(x, p)
+
+    singular = np.array([[1.0, 0.0], [0.0, 0.0]])
+    assert float(f(Tensor(singular))) == np.inf
+    for run in (clearprop.grad(f), clearprop.compile(clearprop.grad(f), executor="numpy")):
+        with pytest.raises(GradientError, match=r"(?s)is infinite, and has no slope.*cond\(x, -2\)"):
+            run(singular)
+        assert np.all(np.isfinite(run(np.array([[3.0, 1.0], [0.5, 2.0]]))))
+    many = clearprop.vmap(f)(np.stack([singular, 2 * np.eye(2)]))
+    np.testing.assert_allclose(many, [np.inf, f(np.eye(2))])
+    assert np.all(np.isfinite(clearprop.grad(lambda x: np.linalg.cond(x, -2))(singular)))

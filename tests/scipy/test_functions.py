@@ -525,3 +525,23 @@ def test_the_equations_of_control_keep_float32_and_take_integers(name):
 
     assert function(*(x.astype(np.float32) for x in whole)).dtype == np.float32
     np.testing.assert_allclose(function(*whole), exact)
+
+
+@pytest.mark.parametrize("a", [np.diag([1.0, 2.0, 0.0]), np.ones((2, 2)), np.zeros((2, 2))])
+def test_the_logarithm_of_a_singular_matrix_is_refused(a):
+    """It came out as -1e20, with a gradient of 0."""
+    for run in (linalg.logm, grad(lambda a: np.trace(linalg.logm(a)))):
+        with pytest.raises(np.linalg.LinAlgError, match=r"(?s)eigenvalue at 0.*Try a "):
+            run(a)
+    assert np.all(np.isfinite(linalg.logm(a + 1e-8 * np.eye(len(a)))))
+
+
+@pytest.mark.filterwarnings("ignore:Matrix is ill-conditioned")
+def test_the_slope_of_a_logarithm_that_rounding_takes_is_refused():
+    a = np.diag([1.0, 1e-300])
+    np.testing.assert_allclose(linalg.logm(a)[1, 1], np.log(1e-300), rtol=1e-12)
+    with pytest.raises(GradientError, match=r"(?s)slope of a logarithm is lost.*slogdet"):
+        grad(lambda a: np.trace(linalg.logm(a)))(a)
+    np.testing.assert_allclose(
+        grad(lambda a: np.trace(linalg.logm(a)))(np.diag([1.0, 1e-10])), np.diag([1.0, 1e10]), rtol=1e-6
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.backward import propagate
 from clearprop.check.replay import Replay
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, lesson, taught
 from clearprop.graph import topological_order, users_in
 from clearprop.op import describe
 from clearprop.see.algebra.labels import must_be_a_tensor
@@ -81,7 +81,8 @@ def trust(loss: Tensor) -> TrustReport:
     floating-point type there is: forward by each op's own formula, backward by its own rule. digits =
     -log10(|g - g'| / |g'|), of a whole gradient and of each entry. A node that multiplies the relative error
     of its inputs is named: there, cancellation ate the digits. Raises GradientError where `loss` needs no
-    gradient, or where this machine knows no higher precision.
+    gradient, where this machine knows no higher precision, or where an op of a float64 graph does not compute
+    in it, as those of `np.linalg` do not.
 
     >>> x = Tensor(np.float32(1e-4), name="x")
     >>> y = 1 - np.cos(x)
@@ -109,9 +110,7 @@ def trust(loss: Tensor) -> TrustReport:
                 hint="the same computation in float32",
             )
         )
-    replay = Replay(loss, shadow)
-    exact = replay.forward()
-    exact_grads = replay.backward(exact)
+    replay, exact, exact_grads = _replayed(loss, shadow)
     tracked = topological_order(loss, tracked=True)
     grads = propagate(tracked, {loss: np.ones(loss.shape, loss.dtype)[()]})
     most = -math.log10(float(np.finfo(narrow).eps)) + 1
@@ -125,6 +124,21 @@ def trust(loss: Tensor) -> TrustReport:
         key=lambda found: found.after - found.before,
     )
     return report
+
+
+def _replayed(loss: Tensor, shadow: np.dtype[Any]) -> tuple[Replay, Any, Any]:
+    """Return a replay in higher precision, its values and its gradients."""
+    replay = Replay(loss, shadow)
+    try:
+        exact = replay.forward()
+        return replay, exact, replay.backward(exact)
+    except Exception as error:  # SciPy's compiled parts have classes of their own
+        if taught(error) or shadow != np.longdouble:
+            raise
+        got = f"an op of this graph does not: {str(error).rstrip('.')}"
+        hint = "the same computation in float32, which is run again in float64"
+        refusal = lesson("trust(loss)", f"wants ops that compute in {shadow}", got, hint=hint)
+        raise GradientError(refusal) from error
 
 
 def _named(dtype: np.dtype[Any]) -> str:

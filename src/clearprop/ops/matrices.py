@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from clearprop.errors import lesson
+from clearprop.batch import by_entries
+from clearprop.define import define
+from clearprop.errors import GradientError, lesson
+from clearprop.facts import Facts
 from clearprop.ops import composed, linalg
 from clearprop.ops.inverse import inv
 from clearprop.ops.plane import conjugated
@@ -192,11 +195,47 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return linalg.norm(x, ord, axis=(-2, -1), keepdims=keepdims)
 
 
+def _condition_rule(g: Any, z: Any, x: Any) -> Any:
+    return ops["of_finite_condition"](g, x)
+
+
+@define(
+    "condition",
+    "opaque",
+    _condition_rule,
+    facts=Facts(kinks=False),
+    examples=(((np.array([2.0, 3.0]),), {}),),
+)
+def condition(x: Any) -> Any:
+    """Condition numbers as they are; where one is infinite its gradient is refused."""
+    return +x
+
+
+@define(
+    "of_finite_condition",
+    "opaque",
+    lambda h, z, g, x: h,
+    None,
+    facts=Facts(kinks=False),
+    examples=(((np.array([2.0, 3.0]), np.array([2.0, 3.0])), {}),),
+)
+def of_finite_condition(g: Any, x: Any) -> Any:
+    """`g`, what arrives at condition numbers x; GradientError where an infinite one is asked for a slope."""
+    if np.any(np.isinf(x) & (g != 0)):
+        wanted = "the condition number of a singular matrix is infinite, and has no slope"
+        hint = "np.linalg.cond(x, -2), which is 0 there, or a matrix that is not singular"
+        raise GradientError(lesson("cond(x), backward", wanted, f"{np.ravel(x)[:6]}", hint=hint))
+    return +g
+
+
+condition.batch = of_finite_condition.batch = by_entries
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     """Return the condition number, norm(x, p) norm(inv(x), p); None is 2, by singular values.
 
-    It is infinite where x is singular.
+    It is infinite where x is singular, and has no gradient there: GradientError.
 
     >>> float(cond(np.diag([1.0, 4.0])))
     4.0
@@ -218,4 +257,4 @@ def cond(x: Any, p: Any = None) -> Any:
             z = linalg.norm(x, p, axis=(-2, -1)) * linalg.norm(inverse, p, axis=(-2, -1))
             z = z * np.where(none, z.dtype.type(np.nan), z.dtype.type(1))
     lost = np.isnan(z) & np.logical_not(np.any(np.isnan(x), axis=(-2, -1)))
-    return np.where(lost, z.dtype.type(np.inf), z)
+    return ops["condition"](np.where(lost, z.dtype.type(np.inf), z))

@@ -148,9 +148,46 @@ def expm(a: Any) -> Any:
 expm.batch = stacked
 
 
-@define("logm", "opaque", _by_blocks("logm"), facts=_ANALYTIC, examples=(((_SQUARE,), {}),))
+def _lost_in_rounding(a: Any, exact: bool = False) -> Any:
+    """Whether an eigenvalue is 0, but for rounding; with `exact` that of a triangular matrix has to be 0."""
+    if not np.all(np.isfinite(a)):
+        return False
+    sizes = np.absolute(np.linalg.eigvals(a.astype(np.complex128) if a.dtype.itemsize > 8 else a))
+    level = 8 * a.shape[-1] * np.finfo(sizes.dtype).eps
+    if exact and not (np.any(np.tril(a, -1)) and np.any(np.triu(a, 1))):
+        level = 0.0
+    return np.any(np.min(sizes, axis=-1, initial=np.inf) <= level * np.max(sizes, axis=-1, initial=0))
+
+
+@define(
+    "of_finite_logarithm",
+    "opaque",
+    lambda h, z, g, a: h,
+    None,
+    facts=Facts(kinks=False, plane="stated"),
+    examples=(((_SQUARE, _SQUARE), {}),),
+)
+def of_finite_logarithm(g: Any, a: Any) -> Any:
+    """`g` as it is; GradientError where `a` has an eigenvalue that is 0 beside others, but for rounding."""
+    if _lost_in_rounding(a):
+        wanted = "the slope of a logarithm is lost at a matrix with an eigenvalue near 0"
+        hint = "a matrix whose eigenvalues are not 0, or np.linalg.slogdet for the trace of its logarithm"
+        raise GradientError(lesson("logm(a), backward", wanted, f"{a.shape}", hint=hint))
+    return +g
+
+
+_logm_by_blocks = _by_blocks("logm")
+
+
+@define(
+    "logm",
+    "opaque",
+    lambda g, z, a: _logm_by_blocks(ops["of_finite_logarithm"](g, a), z, a),
+    facts=_ANALYTIC,
+    examples=(((_SQUARE,), {}),),
+)
 def logm(a: Any) -> Any:
-    """The principal logarithm of a square matrix without eigenvalues at 0.
+    """The principal logarithm of a square matrix; LinAlgError for one with an eigenvalue at 0.
 
     Square roots bring the matrix near the unit matrix, where log(1 + x) is the integral of x / (1 + t x).
     SciPy's own draws random numbers to estimate norms, so that no two of its results are equal.
@@ -161,6 +198,10 @@ def logm(a: Any) -> Any:
            [0., 0.]])
     """
     a = a.astype(np.float64) if a.dtype.kind in "iub" else a
+    if _lost_in_rounding(a, exact=True):
+        wanted = "wants a matrix without an eigenvalue at 0, where a logarithm is infinite"
+        hint = "a + 1e-8 * np.eye(n)"
+        raise np.linalg.LinAlgError(lesson("logm(a)", wanted, f"{a.shape}", hint=hint))
     one, root, halvings = np.eye(a.shape[-1]), a, 0
     while np.max(np.linalg.norm(root - one, 1, axis=(-2, -1)), initial=0.0) > 0.25 and halvings < 64:
         root, halvings = _scipys().sqrtm(root), halvings + 1
