@@ -8,6 +8,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn, optim
+from clearprop import numpy as xp
 from clearprop.advice import advice
 
 SIX, PAIR, NET = Tensor(np.ones((2, 3))), Tensor(np.ones(2)), nn.Linear(2, 3)
@@ -78,6 +79,14 @@ MISTAKES = [
     (lambda: np.einsum("ij,jk", SIX), ValueError, "as many terms"),
     (lambda: np.einsum("ijk->i", SIX), ValueError, "one letter for each axis"),
     (lambda: np.einsum(SIX, "ij->i"), TypeError, "the subscripts come first"),
+    (lambda: xp.sum(np.ones((2, 3)), axis=5), np.exceptions.AxisError, "an axis from -2 to 1"),
+    (lambda: xp.concatenate([np.ones((2, 3)), np.ones(3)]), ValueError, r"x\[None\] for the array"),
+    (lambda: xp.exp("3"), TypeError, r"float\(text\)"),
+    (lambda: xp.add(np.ones(2), "3"), TypeError, r"float\(text\)"),
+    (lambda: nn.init.zeros_(None), TypeError, "None is what a function gives"),
+    (lambda: nn.init.normal_(nn.Linear), TypeError, r"Linear\(...\): this is the class"),
+    (lambda: nn.Tanh()(np.sin), TypeError, "for the function itself"),
+    (lambda: nn.Sequential(nn.Flatten())("3"), TypeError, r"float\(text\)"),
 ]
 
 
@@ -116,6 +125,30 @@ def test_integers_of_any_kind_are_sizes():
 
 class Named(nn.Linear):
     pass
+
+
+class Own(nn.Module):
+    """A layer of somebody else, which fails by itself."""
+
+    def forward(self, x):
+        return {}["missing"] if x is None else x.missing
+
+
+@pytest.mark.parametrize(("x", "kind"), [(None, KeyError), (2.0, AttributeError)])
+def test_what_fails_in_the_code_of_others_is_left_as_it_is(x, kind):
+    with pytest.raises(kind, match="missing") as caught:
+        nn.Sequential(Own())(x)
+
+    assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_function_that_numpy_calls_fails_as_it_does():
+    def bare(row):
+        raise ValueError("of mine")
+
+    with pytest.raises(ValueError, match=r"^of mine$"):
+        xp.apply_along_axis(bare, 0, np.ones((2, 3)))
 
 
 def test_whoever_inherits_is_told_as_well():

@@ -74,7 +74,9 @@ def _paired(found: re.Match[str], values: Sequence[Any]) -> str:
 
 
 def _shapes(values: Sequence[Any]) -> list[tuple[int, ...]]:
-    return [tuple(x.shape) for x in values if hasattr(x, "shape")]
+    lists = [x for x in values if isinstance(x, (list, tuple))]
+    inside = [y for x in lists for y in x if hasattr(y, "shape")]
+    return [tuple(x.shape) for x in (*values, *inside) if hasattr(x, "shape")]
 
 
 def _from_the_left(short: tuple[int, ...], long: tuple[int, ...]) -> str:

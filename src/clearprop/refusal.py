@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from clearprop.advice import advice
-from clearprop.errors import at_line, lesson, taught
+from clearprop.errors import at_line, inside, lesson, taught
 
+F = TypeVar("F", bound=Callable[..., Any])
+_NUMPY = os.path.dirname(np.__file__)
 COMPLAINTS = (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 _CLASSES: tuple[type[Exception], ...] = (np.exceptions.AxisError, np.linalg.LinAlgError, *COMPLAINTS)
 
@@ -30,7 +34,7 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
     NumPy is asked the same with arrays. Where it refuses, its class is raised, with our text if there is one.
     Where it answers, the call is one that has no rule: a TypeError, unless the error was already a lesson.
     """
-    called = f"{_name(function)}({', '.join(_shown(x) for x in args)})"
+    called = f"{_name(function)}({', '.join(shown(x) for x in args)})"
     where = at_line()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -49,14 +53,67 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
     return TypeError(lesson(called, wanted, " ".join(str(error).split()), where, hint))
 
 
+def told(called: str, args: Any, error: Exception) -> Exception:
+    """Return what to raise for a call that ended in `error`: a lesson of its class, or the error itself.
+
+    It is itself where it is a lesson already, and where it comes out of a function of somebody else's that
+    was called on the way. An attribute that an argument lacks says that it is of another kind: a TypeError.
+
+    >>> print(told("half(x)", ("3",), TypeError("unsupported operand")))  # doctest: +ELLIPSIS
+    half(x): unsupported operand.
+      At ...
+      Try float(text): a number in quotes is text.
+    """
+    if taught(error) or _of_others(error):
+        return error
+    kind = public_class(error)
+    if kind is AttributeError:
+        kind = TypeError
+    said = " ".join(str(error).split()) or kind.__name__
+    return kind(lesson(called, said, where=at_line(), hint=advice(said, _plain(args))))
+
+
+def _of_others(error: Exception) -> bool:
+    """Tell whether an error was raised in, or through, code that is neither this package's nor NumPy's."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not (inside(trace.tb_frame) or trace.tb_frame.f_code.co_filename.startswith(_NUMPY)):
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def tells(function: F) -> F:
+    """Have a function tell a bare error as a lesson; a call that ends well is as it was.
+
+    >>> @tells
+    ... def first(x): return x[0]
+    >>> first([2.0])
+    2.0
+    """
+
+    @functools.wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except COMPLAINTS as error:
+            better = told(f"{function.__name__}({', '.join(map(shown, args))})", args, error)
+            if better is error:
+                raise
+            raise better from error
+
+    return called  # type: ignore[return-value]  # of the same signature
+
+
 def _name(function: Any) -> str:
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 
 
-def _shown(x: Any) -> str:
+def shown(x: Any) -> str:
+    """Return an argument as a message shows it: a shape and a dtype, or the beginning of what it is."""
     if isinstance(x, (list, tuple)) and any(hasattr(a, "shape") for a in x):
-        return f"[{', '.join(_shown(a) for a in x)}]"
+        return f"[{', '.join(shown(a) for a in x)}]"
     return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:40]
 
 

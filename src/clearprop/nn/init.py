@@ -11,6 +11,7 @@ from clearprop.errors import lesson
 from clearprop.nn.functional.layer import recording
 from clearprop.ops import random
 from clearprop.record import assign
+from clearprop.refusal import tells
 from clearprop.tensor import Tensor
 
 T = TypeVar("T", bound=Tensor)
@@ -51,6 +52,7 @@ def fans(parameter: Tensor) -> tuple[int, int]:
     return parameter.shape[1] * window, parameter.shape[0] * window
 
 
+@tells
 def uniform_(parameter: T, a: float = 0.0, b: float = 1.0) -> T:
     """Fill with numbers drawn evenly from [a, b); return the parameter.
 
@@ -62,28 +64,33 @@ def uniform_(parameter: T, a: float = 0.0, b: float = 1.0) -> T:
     return parameter
 
 
+@tells
 def normal_(parameter: T, mean: float = 0.0, std: float = 1.0) -> T:
     """Fill with numbers from the normal distribution; return the parameter."""
     assign(parameter, random.normal(parameter.shape, mean, std, parameter.dtype))
     return parameter
 
 
+@tells
 def constant_(parameter: T, value: float) -> T:
     """Fill with one number; return the parameter."""
     assign(parameter, np.full(parameter.shape, value, parameter.dtype))
     return parameter
 
 
+@tells
 def zeros_(parameter: T) -> T:
     """Fill with 0; return the parameter."""
     return constant_(parameter, 0.0)
 
 
+@tells
 def ones_(parameter: T) -> T:
     """Fill with 1; return the parameter."""
     return constant_(parameter, 1.0)
 
 
+@tells
 def eye_(parameter: T) -> T:
     """Fill a matrix with the identity; return the parameter."""
     rows, columns = parameter.shape
@@ -91,12 +98,14 @@ def eye_(parameter: T) -> T:
     return parameter
 
 
+@tells
 def xavier_uniform_(parameter: T, gain: float = 1.0) -> T:
     """Fill from U(-a, a), a = gain sqrt(6 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
     bound = gain * math.sqrt(6.0 / sum(fans(parameter)))
     return uniform_(parameter, -bound, bound)
 
 
+@tells
 def xavier_normal_(parameter: T, gain: float = 1.0) -> T:
     """Fill from N(0, s^2), s = gain sqrt(2 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
     return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))))
@@ -128,6 +137,7 @@ def kaiming_normal_(
     return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity))
 
 
+@tells
 def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> T:
     """Fill from the normal distribution cut off at a and b (values beyond are drawn again); return it.
 
@@ -148,6 +158,7 @@ def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = 
     return parameter
 
 
+@tells
 def orthogonal_(parameter: T, gain: float = 1.0) -> T:
     """Fill with `gain` times orthonormal rows or columns, drawn evenly; axes beyond two are joined.
 
@@ -169,6 +180,7 @@ def orthogonal_(parameter: T, gain: float = 1.0) -> T:
     return parameter
 
 
+@tells
 def dirac_(parameter: T, groups: int = 1) -> T:
     """Fill a convolution's kernel (out, in, *window) so that it hands on as many channels as it can.
 
@@ -191,6 +203,7 @@ def dirac_(parameter: T, groups: int = 1) -> T:
     return parameter
 
 
+@tells
 def sparse_(parameter: T, sparsity: float, std: float = 0.01) -> T:
     """Fill a matrix from N(0, std^2), ceil(sparsity * rows) entries of each column being 0 (Martens 2010).
 

@@ -24,6 +24,7 @@ from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.nn.older import counted_late, hint_for, with_own_names
 from clearprop.op import _next_serial
 from clearprop.record import assign, copy_of, read
+from clearprop.refusal import COMPLAINTS, shown, told
 from clearprop.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -152,12 +153,22 @@ class Module(Hooked):
             start = _next_serial()
             try:
                 output = self.forward(*args, **kwargs)
-            except TypeError as error:
-                if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                    refuse_call(type(self).__name__, inspect.signature(self.forward), args, kwargs)
+            except COMPLAINTS as error:
+                self._tell(args, kwargs, error)
                 raise
             self._made.append((start, _next_serial()))
             return output
+
+    def _tell(self, args: Any, kwargs: Any, error: Exception) -> None:
+        """Raise what a call ended in as a lesson; return where it is one, or comes of others' code."""
+        called = type(self).__name__
+        here = error.__traceback__
+        if isinstance(error, TypeError) and here is not None and here.tb_next is None:
+            refuse_call(called, inspect.signature(self.forward), args, kwargs)
+        if type(self).forward.__module__.startswith("clearprop."):
+            better = told(f"{called}(...)({', '.join(map(shown, args))})", args, error)
+            if better is not error:
+                raise better from error
 
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import at_line, lesson
+from clearprop.refusal import COMPLAINTS, shown, told
 from clearprop.tensor import Tensor
 
 _LISTS = (list, tuple)
@@ -98,7 +99,11 @@ def _of_any(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Calla
                 break
         if kwargs:
             kwargs = {key: lifted(x) for key, x in kwargs.items()}
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except COMPLAINTS as error:
+            _tell(function, args, error)
+            raise
 
     return answer
 
@@ -107,7 +112,11 @@ def _of_one(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Calla
     def answer(x: Any, /, *out: Any, **kwargs: Any) -> Any:
         if x.__class__ is list or x.__class__ is tuple:
             x = lifted(x)
-        return function(x, *out, **kwargs) if out or kwargs else function(x)
+        try:
+            return function(x, *out, **kwargs) if out or kwargs else function(x)
+        except COMPLAINTS as error:
+            _tell(function, (x, *out), error)
+            raise
 
     return answer
 
@@ -118,9 +127,20 @@ def _of_two(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Calla
             x = lifted(x)
         if y.__class__ is list or y.__class__ is tuple:
             y = lifted(y)
-        return function(x, y, *out, **kwargs) if out or kwargs else function(x, y)
+        try:
+            return function(x, y, *out, **kwargs) if out or kwargs else function(x, y)
+        except COMPLAINTS as error:
+            _tell(function, (x, y, *out), error)
+            raise
 
     return answer
+
+
+def _tell(function: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> None:
+    """Raise what NumPy says of arrays as a lesson, as it is of Tensors; return where that is not to be."""
+    better = told(f"np.{function.__name__}({', '.join(map(shown, args))})", args, error)
+    if better is not error:
+        raise better from error
 
 
 def _lifted(x: Any) -> Any:
