@@ -133,11 +133,11 @@ def test_an_entry_of_numpys_own_array_is_refused_with_what_to_write(value):
         return array
 
     def cured(x):
-        array = 0 * x
+        array = np.zeros((3, 3)) + 0 * x.sum()
         array[0] = value(x)
         return array
 
-    with pytest.raises(RecordingError, match=r"array\[i\] = t(.|\n)*out = 0 \* t of the buffer's shape"):
+    with pytest.raises(RecordingError, match=r"array\[i\] = t(.|\n)*out = np.zeros\(shape\) \+ 0"):
         clearprop.compile(step)(X)
     np.testing.assert_array_equal(clearprop.compile(cured)(X), step(X))
 
