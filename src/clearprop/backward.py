@@ -344,9 +344,14 @@ def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -
                 local = d(z, xs[0]) if n == 1 else d(z, xs[0], xs[1]) if n == 2 else d(z, *xs)
                 d = _chosen(local, g) if op.choice else g * local
         else:
-            d = _by_rule(op, i, g, z, xs, attrs)
+            rule = op.rules[i] if op.rules else op.rule(i)
+            if rule is None:
+                return None
+            d = rule(g, z, *xs, **attrs) if attrs else rule(g, z, *xs)
             if d is None:
                 return None
+            if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
+                raise _MetComplex
     except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
         if (numbers := numpys(xs, z)) is xs:
             raise
@@ -371,17 +376,6 @@ def _fitted(op: Op, i: int, d: Any, g: Any, z: Any, xs: Any, attrs: dict[str, An
             raise _MetComplex
         d = np.real(d)
     return d.astype(x.dtype)
-
-
-def _by_rule(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -> Any:
-    """What the rule sends of an op that has no local derivatives."""
-    rule = op.rules[i] if op.rules else op.rule(i)
-    if rule is None:
-        return None
-    d = rule(g, z, *xs, **attrs) if attrs else rule(g, z, *xs)
-    if d is not None and g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
-        raise _MetComplex
-    return d
 
 
 def _pulled(y: Tensor, g: Any, x: Tensor) -> Any:
