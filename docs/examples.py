@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,13 @@ def write(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     scripts = sorted(SCRIPTS.glob("*.py")) + twins()
-    for script in scripts:
+
+    def written(script: Path) -> None:
         name = str(script.relative_to(SCRIPTS))
         subprocess.run([sys.executable, __file__, name, str(folder)], check=True, env=_environment())
+
+    with ThreadPoolExecutor(2) as pool:  # each is a process of its own
+        list(pool.map(written, scripts))
     names = "\n".join(map(stem, scripts))
     (folder / "index.md").write_text(f"{INDEX}{names}\n```\n", encoding="utf-8")
 

@@ -15,8 +15,13 @@ from clearprop.see.readable import escape
 Style = Callable[["Term"], str]
 
 
+class _Hashed:
+    _hash: int
+    __slots__ = ("_hash",)  # no field: strings hash otherwise in another process, to which a term may be sent
+
+
 @dataclass(frozen=True, slots=True)
-class Term:
+class Term(_Hashed):
     """A name, a number, or an op applied to terms.
 
     >>> x = name("x")
@@ -29,6 +34,15 @@ class Term:
     label: str = ""  # of a name
     value: Any = None  # of a number
     attrs: tuple[tuple[str, str], ...] = ()  # attributes worth printing, as text
+
+    def __hash__(self) -> int:
+        """Hash the whole term once: it is asked about many times, and so are the terms within it."""
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash((self.head, self.args, self.label, self.value, self.attrs))
+            object.__setattr__(self, "_hash", found)
+            return found
 
     @property
     def text(self) -> str:
