@@ -36,6 +36,7 @@ _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 _MANY = (4.2, 6.0)
 _OFF_CENTRE = refused("the degrees of freedom of a distribution off its centre have no closed form")
 TERMS = 6  # of Kolmogorov's series, on the side of 1 where they fall fast: the next is below 1e-30
+MANY_DEGREES = 1000.0  # from here on three terms of an expansion have 11 digits
 NOTHING_LEFT = 20.0  # Kolmogorov's share above it is below the smallest float64
 
 
@@ -138,15 +139,33 @@ def _bell(x: Any) -> Any:
 
 def _chi_off_centre(x: Any, df: Any, nc: Any) -> Any:
     """Of the noncentral chi-squared distribution: a Bessel function, or its series where nc x is small."""
-    far = nc * x > 1
-    one = x * 0 + 1
+    endless, product = (x == np.inf) | (nc == np.inf), nc * x
+    many = ~endless & (df > MANY_DEGREES) & (product > 1)
+    far = (
+        ~endless & ~many & (product > np.where(df > 100, 100 * df, 1))
+    )  # the Bessel function is a float there
     shape = df * 0.5 - 1
-    t, v = np.where(far, x, one), np.where(far, nc, one)
+    t, v = np.where(far, x, 1.0), np.where(far, nc, 1.0)
     apart = np.sqrt(t) - np.sqrt(v)
     distant = 0.5 * np.exp(-0.5 * apart * apart) * (t / v) ** (0.5 * shape)
     distant = distant * _of("ive", shape, np.sqrt(t * v))
-    near = _chi(df, x) * np.exp(-0.5 * nc) * _of("hyp0f1", df * 0.5, np.where(far, one * 0, nc * x) / 4)
-    return np.where(far, distant, near)
+    there = far | many | endless
+    place, off = np.where(there, 1.0, x), np.where(there, 0.0, nc)
+    near = _chi(df, place) * np.exp(-0.5 * off) * _of("hyp0f1", df * 0.5, off * place / 4)
+    large = np.exp(_log_of_many(*(np.where(many, v, 1.0) for v in (x, np.maximum(shape, 1.0), nc))))
+    return np.where(endless, 0.0, np.where(many, large, np.where(far, distant, near)))
+
+
+def _log_of_many(x: Any, v: Any, nc: Any) -> Any:
+    """The logarithm of that density for large v = df / 2 - 1, by Debye's expansion of the Bessel function."""
+    root = np.hypot(1.0, np.sqrt(x) * np.sqrt(nc) / v)
+    p = 1 / root
+    first = p * (3 - 5 * p**2) / 24
+    second = p**2 * (81 - 462 * p**2 + 385 * p**4) / 1152
+    third = p**3 * (30375 - 369603 * p**2 + 765765 * p**4 - 425425 * p**6) / 414720
+    bent = np.log1p(first / v + second / v**2 + third / v**3)
+    fall = v * root - 0.5 * (x + nc) + v * np.log(x / (v * (1 + root)))
+    return fall + bent - 0.5 * np.log(8 * math.pi * v * root)
 
 
 def _ratio_off_centre(a: Any, b: Any, nc: Any, x: Any) -> Any:

@@ -17,7 +17,9 @@ from clearprop.ops.special import enter_scipys, enter_several, times
 from clearprop.registry import ops
 
 _POSITIVE, _SHARE, _ANY = (0.3, 3.0), (0.1, 0.9), (-2.0, 2.0)
-HALVINGS = 9  # each brings Carlson's arguments together by 4; what is then left out is below 16^-9
+HALVINGS = (
+    17  # half of them for arguments far apart, whose ratio has its root taken; then 4 times nearer each
+)
 
 
 def _of(name: str, *xs: Any) -> Any:
@@ -34,6 +36,8 @@ def _of_d(i: int) -> Callable[..., Any]:
     """
 
     def slope(z: Any, *point: Any) -> Any:
+        endless = (point[0] == np.inf) | (point[1] == np.inf) | (point[2] == np.inf)
+        point = tuple(np.where(endless, 1.0, p) for p in point)
         moving: list[Any] = [1.0 if k == i else 0.0 for k in range(3)]
         total: Any = 0.0
         for turn in range(HALVINGS):
@@ -45,7 +49,7 @@ def _of_d(i: int) -> Callable[..., Any]:
             total = total - 3 * 0.25**turn * (dr[2] * far + r[2] * (moving[2] + ds)) / (r[2] * far) ** 2
             point, moving = tuple((p + s) / 4 for p in point), [(m + ds) / 4 for m in moving]
         mean, drift = ((p[0] + p[1] + 3 * p[2]) / 5 for p in (point, moving))
-        return total - 1.5 * 0.25**HALVINGS * drift * mean**-2.5
+        return np.where(endless, 0.0, total - 1.5 * 0.25**HALVINGS * drift * mean**-2.5)
 
     return slope
 
@@ -108,7 +112,8 @@ def _of_j(i: int) -> Callable[..., Any]:
 def _of_j_by_p(z: Any, x: Any, y: Any, w: Any, p: Any) -> Any:
     """R_J has the degree -3/2: what its arguments send, each times itself, adds up to -3/2 R_J."""
     rest = sum(times(v, _of_j(i)(z, x, y, w, p)) for i, v in enumerate((x, y, w)))
-    return -(1.5 * z + rest) / p
+    endless = x + y + w + np.absolute(p) == np.inf
+    return np.where(endless, 0.0, -(1.5 * z + rest) / np.where(endless, 1.0, p))
 
 
 # --- Legendre's forms ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ A derivative by an order that has no closed form is refused, not made up.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 from typing import Any
@@ -30,9 +31,11 @@ from clearprop.ops.special import (
     falls_like,
     gegenbauer,
     inverse_gamma_slope,
+    legendre_slope,
     no_rule,
     poch_slope,
     poch_slope_by_m,
+    second_kind_slope,
     times,
     whole_number,
 )
@@ -63,9 +66,41 @@ def boxcox_slope(z: Any, x: Any, k: Any) -> Any:
 
 def _stretch(size: Any, k: Any) -> Any:
     """The derivative of (exp(k size) - 1) / k by k."""
-    gone = (np.exp(size) == 0) & (k > 0)
-    some = np.where(gone, -1.0, size)
-    return np.where(gone, 1 / (k * k), some * some * _exprel_slope(_of("exprel", k * some), k * some))
+    low, high = (size == -np.inf) & (k > 0), (size == np.inf) & (k < 0)
+    gone, endless = low | high, (np.absolute(size) == np.inf) & ~(low | high)
+    some = np.where(gone | endless, -1.0, size)
+    near = some * some * _exprel_slope(_of("exprel", k * some), k * some)
+    return np.where(gone, 1 / (k * k), np.where(endless, np.inf, near))
+
+
+def _inverse_log(y: Any, k: Any) -> Any:
+    """log(1 + k y) / k, near 0 by its series: the logarithm of the x with boxcox(x, k) = y."""
+    w = np.where(k == 0, 0.0, k * np.where(k == 0, 0.0, y))
+    near = np.absolute(w) < 0.1
+    series = polynomial(-np.where(near, w, 0.0), tuple(1 / j for j in range(1, 18)))
+    return np.where(near, y * series, np.log1p(np.where(near, 1.0, w)) / np.where(near, 1.0, k))
+
+
+def _inverse_slope(z: Any, y: Any, k: Any) -> Any:
+    """By y: that x to the power 1 - k, by its logarithm, which is a number where the power is none."""
+    return np.exp(times(1 - k, _inverse_log(y, k)))
+
+
+def _inverse_by_power(z: Any, y: Any, k: Any) -> Any:
+    return -times(_inverse_slope(z, y, k), _stretch(_inverse_log(y, k), k))
+
+
+def _whole_power(z: Any, x: Any, y: Any) -> Any:
+    """x^y - 1, infinite where the power is no float."""
+    with np.errstate(all="ignore"):
+        return np.where(np.power(x, y, dtype=z.dtype) == np.inf, z.dtype.type(np.inf), z)[()]
+
+
+def _whole_cotangent(z: Any, x: Any) -> Any:
+    """1 / tandg(x) near half turns, where SciPy's is the tangent of a rounded 90 - x."""
+    t = importlib.import_module("scipy.special").tandg(x)
+    with np.errstate(all="ignore"):
+        return np.where((np.absolute(t) < 0.1) & (t != 0), 1 / t, z)[()]
 
 
 def _beyond(x: Any, sign: float) -> Any:
@@ -95,10 +130,17 @@ def _expn_slope(z: Any, n: Any, x: Any) -> Any:
 
 
 def _spence_slope(z: Any, x: Any) -> Any:
-    """log(x) / (1 - x), and its limit -1 at 1."""
-    there = x == 1
-    safe = np.where(there, x.dtype.type(2), x)
-    return np.where(there, x.dtype.type(-1), np.log(safe) / (1 - safe))
+    """log(x) / (1 - x), and its series where that would cancel."""
+    near = np.absolute(x - 1) < 0.03
+    rest, safe = np.where(near, 1 - x, x.dtype.type(0)), np.where(near, x.dtype.type(2), x)
+    series = -polynomial(rest, tuple(1 / k for k in range(1, 13)))
+    return np.where(near, series, np.log(safe) / (1 - safe))
+
+
+def _falling(a: float, m: Any) -> Any:
+    """Gauss's function of a, 3/2 and 2, which falls to 0 on the left."""
+    far = m == -np.inf
+    return np.where(far, 0.0, _of("hyp2f1", a, 1.5, 2.0, np.where(far, 0.0, m)))
 
 
 def _huber(z: Any, d: Any, r: Any) -> Any:
@@ -142,12 +184,12 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("sindg",        _ANY,                   lambda z, x: DEGREE * _of("cosdg", x),                   doc="sine of x degrees")
     _enter("cosdg",        _ANY,                   lambda z, x: -DEGREE * _of("sindg", x),                  doc="cosine of x degrees")
     _enter("tandg",        _ANY,                   lambda z, x: DEGREE * (1 + z * z),                       doc="tangent of x degrees")
-    _enter("cotdg",        _POSITIVE,              lambda z, x: -DEGREE * (1 + z * z),                      doc="cotangent of x degrees", singular=True)
+    _enter("cotdg",        _POSITIVE,              lambda z, x: -DEGREE * (1 + z * z),                      mend=_whole_cotangent, doc="cotangent of x degrees", singular=True)
     _enter("boxcox",       (_POSITIVE, _POSITIVE), lambda z, x, k: x ** (k - 1), boxcox_slope, doc="(x^k - 1) / k, and log(x) at k = 0", singular=True)
     _enter("boxcox1p",     (_POSITIVE, _POSITIVE), lambda z, x, k: (1 + x) ** (k - 1), lambda z, x, k: _stretch(np.log1p(x), k), doc="((1 + x)^k - 1) / k, and log(1 + x) at k = 0", singular=True)
-    _enter("inv_boxcox",   (_POSITIVE, _POSITIVE), lambda z, y, k: z ** (1 - k), lambda z, y, k: -_stretch(np.log(z), k) * z ** (1 - k), doc="the x with boxcox(x, k) = y", singular=True)
-    _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), lambda z, y, k: (1 + z) ** (1 - k), lambda z, y, k: -_stretch(np.log1p(z), k) * (1 + z) ** (1 - k), doc="the x with boxcox1p(x, k) = y", singular=True)
-    _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: times(y, x ** (y - 1)), lambda z, x, y: times(x**y, np.log(x)), doc="x^y - 1, exact where it is near 0", singular=True)
+    _enter("inv_boxcox",   (_POSITIVE, _POSITIVE), lambda z, y, k: z ** (1 - k), _inverse_by_power, doc="the x with boxcox(x, k) = y", singular=True)
+    _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), _inverse_slope, _inverse_by_power, mend=lambda z, y, k: np.where((np.absolute(k * y) < 1e-150) & (k != 0), np.expm1(y), z), doc="the x with boxcox1p(x, k) = y", singular=True)
+    _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: times(y, x ** (y - 1)), lambda z, x, y: times(x**y, np.log(x)), mend=_whole_power, doc="x^y - 1, exact where it is near 0", singular=True)
     _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
     _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: np.where(d == 0, 0, r / _root(d, r)), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
     # --- Bessel functions -----------------------------------------------------------------------------------
@@ -165,14 +207,14 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    doc="the confluent hypergeometric limit function; that by b is refused")
     _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: times(a / b, _of("hyp1f1", a + 1, b + 1, x)), doc="Kummer's function; those by a and b are refused")
     _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: times(a * b / c, _of("hyp2f1", a + 1, b + 1, c + 1, x)), doc="Gauss's function; those by a, b and c are refused")
-    _enter("ellipk",       _SHARE,                 lambda z, m: math.pi / 8 * _of("hyp2f1", 1.5, 1.5, 2.0, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
-    _enter("ellipe",       _SHARE,                 lambda z, m: -math.pi / 8 * _of("hyp2f1", 0.5, 1.5, 2.0, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
+    _enter("ellipk",       _SHARE,                 lambda z, m: math.pi / 8 * _falling(1.5, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
+    _enter("ellipe",       _SHARE,                 lambda z, m: -math.pi / 8 * _falling(0.5, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
     # --- orthogonal polynomials of whole degree ---------------------------------------------------------------
     _enter("eval_hermite",     (_POSITIVE, _ANY), no_rule, lambda z, n, x: 2 * n * _of("eval_hermite", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n")
     _enter("eval_hermitenorm", (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_hermitenorm", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n, in the statisticians' form")
     _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: times(n, _of("eval_chebyu", n - 1, x)),                         doc="Chebyshev's polynomial of the first kind")
-    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * gegenbauer(n, 2.0, x), doc="Chebyshev's polynomial of the second kind")
-    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: gegenbauer(n, 1.5, x), doc="Legendre's polynomial")
+    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: second_kind_slope(n, x), doc="Chebyshev's polynomial of the second kind")
+    _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: legendre_slope(n, x), doc="Legendre's polynomial")
     _enter("eval_gegenbauer",  (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, n, a, x: 2 * a * gegenbauer(n, a + 1, x),   doc="Gegenbauer's polynomial; those by n and a are refused")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
     for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "hyp0f1"):

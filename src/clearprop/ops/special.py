@@ -152,12 +152,19 @@ def digammas(x: Any, y: Any) -> Any:
     return _digamma(np.where(both, 1 - x, x)) - _digamma(np.where(both, 1 - y, y))
 
 
+def _turned(x: Any) -> tuple[Any, Any]:
+    """Return sin(pi x) and cos(pi x), the sine with all digits near whole numbers."""
+    whole = np.rint(x)
+    sign, rest = 1 - 2 * np.remainder(whole, 2), math.pi * (x - whole)
+    return sign * np.sin(rest), sign * np.cos(rest)
+
+
 def inverse_gamma_slope(z: Any, x: Any) -> Any:
     """-z digamma(x), and left of 1/2, by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, what has no poles."""
     left = x < 0.5
     right, mirrored = np.where(left, 1, x), np.where(left, 1 - x, 1)
-    turn = math.pi * np.where(left, np.remainder(x, 2), 0)
-    beyond = np.cos(turn) - _digamma(mirrored) * np.sin(turn) / math.pi
+    sine, cosine = _turned(np.where(left, x, 0))
+    beyond = cosine - _digamma(mirrored) * sine / math.pi
     return np.where(left, ops["gamma"](mirrored) * beyond, -z * _digamma(right))
 
 
@@ -177,9 +184,17 @@ def log_ndtr_slope(z: Any, x: Any) -> Any:
 
 def digamma_rise(x: Any, m: Any) -> Any:
     """digamma(x + m) - digamma(x), also where m is small beside x."""
-    there = (x > 0) & (x + m > 0)
-    rise = ops["polygamma_rise"](np.where(there, x, 1.0), np.where(there, m, 0.0))
-    return np.where(there, rise, digammas(np.where(there, 1.0, x + m), np.where(there, 1.0, x)))
+    there, whole = (x > 0) & (x + m > 0), np.floor(m) == m
+    left = ~there & (x < 1) & (x + m < 1) & (np.abs(x) < np.inf) & (np.abs(m) < np.inf)
+    poles = _is_pole(x) | _is_pole(x + m)
+    left = left & (whole | ~poles)
+    a, by = np.where(left, 1.0 - x, np.where(there, x, 1.0)), np.where(left, -m, np.where(there, m, 0.0))
+    rise = ops["polygamma_rise"](a, by)
+    turns = left & ~poles  # pi (cot(pi x) - cot(pi (x + m))), of what x and m are off whole numbers
+    x_turn, m_turn = (math.pi * np.where(turns, v - np.rint(v), 0.2) for v in (x, m))
+    rise = rise + math.pi * np.where(turns, np.sin(m_turn) / (np.sin(x_turn) * np.sin(x_turn + m_turn)), 0.0)
+    known = there | left
+    return np.where(known, rise, digammas(np.where(known, 1.0, x + m), np.where(known, 1.0, x)))
 
 
 def beta_slope(z: Any, x: Any, y: Any) -> Any:
@@ -217,21 +232,24 @@ def poch_slope_by_m(z: Any, x: Any, m: Any) -> Any:
 def binomial_slopes() -> tuple[Any, Any]:
     """The rules of n over k by n and by k: it is 0 where k or n - k is a negative whole number."""
 
-    def ratio(n: Any, k: Any) -> Any:
-        """gamma(n + 1) / gamma(k + 1), which stays a number where both are large."""
-        return 1 / ops["poch"](n + 1.0, k - n)
+    def beyond(n: Any, k: Any) -> tuple[Any, Any, Any]:
+        """For k above n, n over k is beta(n + 1, k - n) sin(pi (n - k + 1)) / pi: beta, sine / pi, cosine."""
+        sine, cosine = _turned(n - k + 1.0)
+        return ops["beta"](n + 1.0, k - n), sine / math.pi, cosine
 
     def by_n(z: Any, n: Any, k: Any) -> Any:
         gone = _is_pole(n - k + 1) & ~_is_pole(n + 1) & ~_is_pole(k + 1)
-        a, b = np.where(gone, n, 1.0), np.where(gone, k, 1.0)
-        there = ratio(a, b) * at_zero(a - b + 1, _digamma(a + 1))
+        a, b = np.where(gone, n, 1.0), np.where(gone, k, 2.0)
+        size, sine, cosine = beyond(a, b)
+        there = size * (cosine + sine * (_digamma(a + 1.0) - _digamma(b - a)))
         return np.where(gone, there, z * digamma_rise(np.where(gone, 1.0, n - k + 1), np.where(gone, 0.0, k)))
 
     def by_k(z: Any, n: Any, k: Any) -> Any:
         above, below = (_is_pole(x) & ~_is_pole(n + 1) for x in (n - k + 1, k + 1))
         gone = above | below
-        a, b = np.where(gone, n, 1.0), np.where(gone, np.where(above, k, n - k), 1.0)  # k or n - k, alike
-        there = -ratio(a, b) * at_zero(a - b + 1, _digamma(b + 1))
+        a, b = np.where(gone, n, 1.0), np.where(gone, np.where(above, k, n - k), 2.0)  # k or n - k, alike
+        size, sine, cosine = beyond(a, b)
+        there = size * (sine * (_digamma(b - a) - _digamma(b + 1.0)) - cosine)
         usual = z * digammas(np.where(gone, 1.0, n - k + 1), np.where(gone, 1.0, k + 1))
         return np.where(above, there, np.where(below, -there, usual))
 
@@ -252,6 +270,18 @@ def falls_like(z: Any, v: Any, x: Any, sign: float, slope: Any) -> Any:
         c = c * (4.0 * v * v - (2 * k - 1) ** 2) * (sign / (8 * k)) * r
         total, turned = total + c, turned + (k + 0.5) * c
     return np.where(far, -np.sign(x) * z * r * turned / total, slope)
+
+
+def legendre_slope(n: Any, x: Any) -> Any:
+    """By x, of Legendre's function of degree n, which is that of degree -n - 1."""
+    return gegenbauer(np.where(n < 0, -n - 1, n), 1.5, x)
+
+
+def second_kind_slope(n: Any, x: Any) -> Any:
+    """By x, of Chebyshev's U of degree n, which is -U of degree -n - 2."""
+    mirrored = n < -1
+    slope = 2 * gegenbauer(np.where(mirrored, -n - 2, n), 2.0, x)
+    return np.where(n == -1, 0.0, np.where(mirrored, -slope, slope))
 
 
 def gegenbauer(n: Any, a: Any, x: Any) -> Any:

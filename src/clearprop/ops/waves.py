@@ -6,6 +6,7 @@ So a gradient of any order is made of the two values that SciPy computes.
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import math
 from collections.abc import Callable
@@ -14,7 +15,15 @@ from typing import Any
 import numpy as np
 
 from clearprop.ops.normal import polynomial
-from clearprop.ops.special import enter_scipys, enter_several, gegenbauer, no_rule, refused, times
+from clearprop.ops.special import (
+    enter_scipys,
+    enter_several,
+    legendre_slope,
+    no_rule,
+    refused,
+    second_kind_slope,
+    times,
+)
 from clearprop.registry import Composed, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
@@ -188,6 +197,22 @@ def _kelvin(x: Any) -> tuple[Any, ...]:
     )
 
 
+def _whole_tricomi(z: Any, a: Any, b: Any, x: Any) -> Any:
+    """U of whole b below 1 by Kummer's transformation, as SciPy's has few digits there, or is NaN."""
+    wrong = (b < 1) & (np.floor(b) == b) & (x > 0)
+    if not np.any(wrong):
+        return z
+    b = np.where(wrong, b, 1)
+    with np.errstate(all="ignore"):
+        turned = x ** (1.0 - b) * importlib.import_module("scipy.special").hyperu(a - b + 1.0, 2.0 - b, x)
+    return np.where(wrong, turned, z).astype(z.dtype)[()]
+
+
+def _moment_slope(z: Any, a: Any, k: Any, v: Any) -> Any:
+    slope = _of("besselpoly", a, k + 1, v - 1) - _of("besselpoly", a, k + 1, v + 1)
+    return np.where(np.absolute(a) > 15, math.nan, slope)
+
+
 def _log_wright_slope(z: Any, a: Any, b: Any, x: Any) -> Any:
     """By x: a quotient of neighbours, and far out, where their logarithms are alike, by Wright's expansion.
 
@@ -269,10 +294,10 @@ if importlib.util.find_spec("scipy") is not None:
         ("modfresnelm_scaled",   lambda z, x: 2j * x * z - (1 + 1j) / math.sqrt(2 * math.pi),             "that, times exp(i (x^2 + pi/4)) / sqrt(pi)"), plane="analytic")
     # --- hypergeometric relatives ---------------------------------------------------------------------------
     _enter("voigt_profile", (_ANY, _POSITIVE, _POSITIVE), lambda z, x, s, c: np.real(_profile(x, s, c)), _profile_by_deviation, lambda z, x, s, c: -np.imag(_profile(x, s, c)), doc="a normal density of deviation s > 0 met by a Cauchy density of width c; its derivatives lose two digits for each power of ten of x / s")
-    _enter("hyperu",        (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: -a * _of("hyperu", a + 1, b + 1, x),            doc="Tricomi's function U(a, b, x); those by a and b are refused", singular=True)
+    _enter("hyperu",        (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: -a * _of("hyperu", a + 1, b + 1, x), mend=_whole_tricomi, doc="Tricomi's function U(a, b, x); those by a and b are refused", singular=True)
     _enter("wright_bessel", (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: _of("wright_bessel", a, a + b, x),              doc="Wright's function, the sum of x^k / (k! gamma(a k + b)); those by a and b are refused")
     _enter("log_wright_bessel", (_POSITIVE,) * 3,     no_rule, no_rule, _log_wright_slope, doc="its logarithm; those by a and b are refused")
-    _enter("besselpoly",    (_POSITIVE,) * 3,         lambda z, a, k, v: _of("besselpoly", a, k + 1, v - 1) - _of("besselpoly", a, k + 1, v + 1), no_rule, no_rule, doc="the integral of t^k jv(v, 2 a t) from 0 to 1; those by k and v are refused")
+    _enter("besselpoly",    (_POSITIVE,) * 3,         _moment_slope, no_rule, no_rule, doc="the integral of t^k jv(v, 2 a t) from 0 to 1, a series that has lost its digits for |a| above 15: there is no slope there; those by k and v are refused")
     _enter("zetac",         (2.5, 4.0),               no_rule,                                                                              doc="zeta(x) - 1; its derivative is refused")
     for _name in ("nctdtr", "nctdtridf", "nctdtrinc", "nctdtrit"):
         _enter(_name, (_POSITIVE,) * 3, *[_CANCELS] * 3, doc="of the noncentral t distribution; its derivatives are refused")
@@ -303,10 +328,10 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("eval_sh_jacobi",   (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _shifted_jacobi,                            doc="Jacobi's polynomial on (0, 1), of leading coefficient 1; those by n, p and q are refused")
     _enter("eval_laguerre",    (_POSITIVE, _ANY),   no_rule, lambda z, n, x: -_of("eval_genlaguerre", n - 1, 1.0, x),                 doc="Laguerre's polynomial of degree n")
     _enter("eval_chebyc",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, _of("eval_chebys", n - 1, x)),                        doc="2 eval_chebyt(n, x / 2)")
-    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: gegenbauer(n, 2.0, x / 2),                              doc="eval_chebyu(n, x / 2)")
+    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 0.5 * second_kind_slope(n, x / 2),                              doc="eval_chebyu(n, x / 2)")
     _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(2 * n, _of("eval_sh_chebyu", n - 1, x)),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
-    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 4 * gegenbauer(n, 2.0, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
-    _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * gegenbauer(n, 1.5, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
+    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * second_kind_slope(n, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
+    _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * legendre_slope(n, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
     _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, _legendre_slope, doc="Legendre's associated function")
     _enter("radian",   (_ANY,) * 3, DEGREE, DEGREE / 60, DEGREE / 3600,                                                               doc="an angle of degrees, minutes and seconds in radians")
     _enter("gammasgn", _POSITIVE, None,                                                                                               doc="the sign of the gamma function; no gradient")

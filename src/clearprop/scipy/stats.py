@@ -21,6 +21,7 @@ from clearprop.scipy.continuous import Continuous
 from clearprop.scipy.discrete import Discrete
 from clearprop.scipy.rest import reader
 from clearprop.scipy.tails import (
+    log_narrow,
     log_one_plus_square,
     log_ratio_density,
     log_ratio_share,
@@ -170,11 +171,16 @@ cauchy: Continuous = Continuous(
 )
 
 
+def _growth(y: Any) -> Any:
+    """Return exp(y), kept where exp(-exp(y)) is 0 and both derivatives of that are."""
+    return np.exp(np.minimum(y, 10.0))
+
+
 gumbel_r: Continuous = Continuous(
     "gumbel_r",
     lambda y: -y - np.exp(-y),
-    below=lambda y: np.exp(-np.exp(-y)),
-    above=lambda y: -np.expm1(-np.exp(-y)),
+    below=lambda y: np.exp(-_growth(-y)),
+    above=lambda y: -np.expm1(-_growth(-y)),
     log_below=lambda y: -np.exp(-y),
     log_above=lambda y: log_reached(-y),
     quantile=lambda q: -np.log(-np.log(q)),
@@ -186,8 +192,8 @@ gumbel_r: Continuous = Continuous(
 gumbel_l: Continuous = Continuous(
     "gumbel_l",
     lambda y: y - np.exp(y),
-    below=lambda y: -np.expm1(-np.exp(y)),
-    above=lambda y: np.exp(-np.exp(y)),
+    below=lambda y: -np.expm1(-_growth(y)),
+    above=lambda y: np.exp(-_growth(y)),
     log_below=log_reached,
     log_above=lambda y: -np.exp(y),
     quantile=lambda q: np.log(-np.log1p(-q)),
@@ -371,13 +377,21 @@ lognorm: Continuous = Continuous(
     height=lambda s: _LOG_ROOT_TWO_PI + 0.5 + np.log(s),
     draw=lambda shape, s: np.exp(s * normal(shape)),
 )
+
+
+def _power(y: Any, c: Any) -> Any:
+    """Return y^c, kept where exp(-y^c) is 0 and both derivatives of that are."""
+    far = c * np.log(y) > 10.0
+    return np.where(far, np.exp(10.0), np.where(far, 1.0, y) ** c)
+
+
 weibull_min: Continuous = Continuous(
     "weibull_min",
     lambda y, c: np.log(c) + _xlogy(c - 1.0, y) - y**c,
     ("c",),
     _from(0.0),
-    below=lambda y, c: -np.expm1(-(y**c)),
-    above=lambda y, c: np.exp(-(y**c)),
+    below=lambda y, c: -np.expm1(-_power(y, c)),
+    above=lambda y, c: np.exp(-_power(y, c)),
     log_below=lambda y, c: log_reached(c * np.log(y)),
     log_above=lambda y, c: -(y**c),
     quantile=lambda q, c: (-np.log1p(-q)) ** (1.0 / c),
@@ -414,7 +428,7 @@ def _inverse_gauss(y: Any, mu: Any, side: float) -> Any:
 
 invgauss: Continuous = Continuous(
     "invgauss",
-    lambda y, mu: -_LOG_ROOT_TWO_PI - 1.5 * np.log(y) - np.square((y - mu) / mu) / (2.0 * y),
+    lambda y, mu: -_LOG_ROOT_TWO_PI - 1.5 * np.log(y) - np.square(y / mu - 1.0) / (2.0 * y),
     ("mu",),
     _from(0.0),
     open=True,
@@ -441,16 +455,26 @@ skewnorm: Continuous = Continuous(
 
 
 def _log_mass_between(a: Any, b: Any) -> Any:
-    """Return log(ndtr(b) - ndtr(a)) from the smaller tails."""
+    """Return log(ndtr(b) - ndtr(a)) from the smaller tails, or for a narrow interval by its integral."""
+    steepness = np.maximum(1.0, np.minimum(np.abs(a), np.abs(b)))
+    narrow = (b - a) * steepness < 0.5
     right = a > 0
-    low, high = np.where(right, -b, a), np.where(right, -a, b)
-    more, less = _log_ndtr(high), _log_ndtr(low)
-    return more + np.log(-np.expm1(less - more))
+    low = np.where(right, -b, a)
+    high = np.where(right, -a, b)
+    low = np.where(narrow, -1.0, low)
+    high = np.where(narrow, 1.0, high)
+    more = _log_ndtr(high)
+    less = _log_ndtr(low)
+    apart = more + np.log(-np.expm1(less - more))
+    middle = np.where(narrow, 0.5 * (a + b), 0.0)
+    half = np.where(narrow, 0.5 * (b - a), 1.0)
+    return np.where(narrow, _normal(middle) + log_narrow(middle, half), apart)
 
 
 def _inside(a: Any, b: Any) -> Any:
     """Return a number between a and b."""
-    low, high = np.where(np.isfinite(a), a, b - 1.0), np.where(np.isfinite(b), b, a + 1.0)
+    low = np.where(np.isfinite(a), a, b - 1.0)
+    high = np.where(np.isfinite(b), b, a + 1.0)
     return np.where(np.isfinite(low + high), 0.5 * (low + high), 0.0)
 
 

@@ -1,0 +1,111 @@
+"""Special functions where the formula of a derivative is no number, or has lost its digits: beside mpmath."""
+
+import math
+
+import numpy as np
+import pytest
+
+from clearprop import Tensor, grad
+
+special = pytest.importorskip("scipy.special")
+scipy_or_ours = pytest.importorskip("clearprop.scipy.special")
+from clearprop.scipy import stats  # noqa: E402
+
+inf = math.inf
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+# fmt: off
+# name, arguments, by which, both derivatives: differences of 110 digits
+DERIVATIVES = [
+    ("binom", (3, 200), 1, -3.8648866544690844e-09, 1.557686355993585e-10),
+    ("binom", (5, 10000.0), 1, -1.2018016812608347e-22, 1.4425226902696693e-25),
+    ("binom", (200, 400), 0, -4.856608623805591e-122, -4.856608623805591e-124),
+    ("binom", (3, -500), 1, -9.485753133938692e-11, -1.5131884793286586e-12),
+    ("poch", (1e-09, -1), 0, -1.000000002, -2.000000006),
+    ("poch", (-2.3, 1.0), 1, -6.629843262392192, -52.545607397987986),
+    ("poch", (-0.3, -1.0), 0, -0.591715976331361, -0.910332271279017),  # of 1 / (x - 1)
+    ("beta", (-1e-09, 0.7), 0, -9.999999999999999e+17, -1.9999999999999998e+27),
+    ("rgamma", (-1e-09,), 0, 0.9999999988455687, 1.154431333738334),
+    ("inv_boxcox", (100, 0.3), 1, -2564480.5043533905, 84124197.92496876),
+    ("inv_boxcox", (-1000, 0), 1, 0.0, 0.0),
+    ("inv_boxcox1p", (-30, -0.001), 1, -6.29289397466694e-11, 2.4772477158785314e-08),
+    ("hyperu", (2, -1, 0.3), 2, -0.11604303712904233, 0.24502803322852093),
+    ("hyperu", (-0.5, 0, 0.5), 2, 0.5583597698714021, -0.39943814871761907),
+    ("inv_boxcox1p", (-1000, 0), 1, 0.0, 0.0),
+    ("spence", (1,), 0, -1.0, 0.5),
+    ("spence", (0.9999999999999,), 0, -1.00000000000005, 0.5000000000000667),
+    ("elliprd", (1e-20, 1e-05, 100000000.0), 2, -6.758893845282118e-19, 1.6672234613206103e-26),
+    ("elliprf", (1e+100, 1, 1e-05), 0, -5.775619586132301e-149, 8.638429379198451e-249),
+    ("ellipk", (-inf,), 0, 0.0, 0.0),
+    ("ellipe", (-inf,), 0, 0.0, 0.0),
+    ("chndtr", (inf, 2, 1), 0, 0.0, 0.0),
+    ("chndtr", (1, 2, inf), 2, 0.0, 0.0),
+    ("chndtr", (1000, 1000, 1), 0, 0.00891691182858191, -4.4628966294073665e-06),
+    ("chndtr", (1500, 1400, 100), 0, 0.007051514709414451, -4.6826612794515904e-06),
+    ("chndtr", (5000, 4900, 200), 0, 0.002450532782732244, 2.3090506096766177e-05),
+    *(("elliprd", xs, i, 0.0, 0.0) for xs in ((inf, 1, 2), (1, 2, inf), (inf, inf, 1)) for i in range(3)),
+    *(("elliprf", (1, inf, 2), i, 0.0, 0.0) for i in range(3)),
+]
+# those of a degree below 0, which is a whole number
+MIRRORED = [
+    ("eval_chebyt", -5, 0.2480000000000003, -27.36),
+    ("eval_chebyu", -5, 1.84, -14.4),
+    ("eval_legendre", -5, -1.7775, -2.7750000000000004),
+    ("eval_chebys", -5, 1.73, -1.8),
+    ("eval_sh_chebyu", -5, 0.3199999999999992, 76.8),
+    ("eval_sh_legendre", -5, 3.76, 3.6000000000000036),
+    ("eval_chebyu", -1, 0.0, 0.0),
+    ("eval_legendre", -1, 0.0, 0.0),
+]
+# distribution, method, point and shapes, the value and its slopes
+SHARES = [
+    ("truncnorm", "logpdf", (1e-09, -1e-08, 1e-08), [17.72753356339242, -1e-09, 50000000.0, -50000000.0]),
+    ("truncnorm", "cdf", (1e-09, -1e-08, 1e-08), [0.55, 50000000.0, -22500000.0, -27500000.0]),
+    ("truncnorm", "logpdf", (5.04, 5.0, 5.08), [2.51923211507752, -5.04, 15.180809770008, -10.143489945953]),
+    ("invgauss", "logpdf", (1e-12, 0.01), [-499999999859.4724, 4.9999999999850004e+23, -9999.999999]),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("name", "xs", "i", "first", "second"), DERIVATIVES)
+def test_derivatives_of_both_orders(name, xs, i, first, second):
+    xs = [np.float64(x) for x in xs]
+    slope = grad(getattr(scipy_or_ours, name), argnums=i)
+
+    found = [slope(*xs), grad(slope, argnums=i)(*xs)]
+
+    np.testing.assert_allclose(found, [first, second], rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(("name", "degree", "first", "second"), MIRRORED)
+def test_polynomials_of_negative_degree(name, degree, first, second):
+    slope = grad(lambda x: getattr(scipy_or_ours, name)(degree, x))
+
+    np.testing.assert_allclose([slope(0.3), grad(slope)(0.3)], [first, second], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("name", "method", "point", "wanted"), SHARES)
+def test_values_and_slopes_by_the_point_and_each_shape(name, method, point, wanted):
+    of, point = getattr(getattr(stats, name), method), [np.float64(x) for x in point]
+
+    found = [of(*point), *grad(of, argnums=tuple(range(len(point))))(*point)]
+
+    np.testing.assert_allclose(found, wanted, rtol=1e-10)
+
+
+@pytest.mark.parametrize("y", [8.0, 30.0, 1e3, 1e200])
+def test_second_derivatives_of_shares_whose_exponent_is_no_float(y):
+    for share in (stats.gumbel_l.cdf, stats.gumbel_l.sf, lambda y: stats.gumbel_r.cdf(-y)):
+        assert grad(grad(share))(y) == 0.0
+        assert float(share(y)) in (0.0, 1.0)
+    assert grad(grad(lambda y: stats.weibull_min.sf(y, 9.0)))(y) == 0.0
+    np.testing.assert_allclose(stats.weibull_min.sf(1.1, 3.0), np.exp(-1.331), rtol=1e-14)
+
+
+def test_values_that_scipys_formula_loses():
+    def of(name, *xs):
+        return getattr(special, name)(*(Tensor(np.float64(x)) for x in xs)).value
+
+    np.testing.assert_allclose(of("cotdg", 1e-9), 57295779513.08232, rtol=1e-14)
+    np.testing.assert_allclose(of("cotdg", 3.0), 19.081136687728208, rtol=1e-14)
+    np.testing.assert_allclose(of("inv_boxcox1p", 5.0, 1e-200), np.expm1(5.0), rtol=1e-14)
+    assert of("powm1", 1e-300, -3.0) == inf
