@@ -197,7 +197,8 @@ PACKAGE: dict[str, str] = {
 
 OPTIM: dict[str, str] = {
     "lr_scheduler":    "clearprop.optim.StepLR: schedules stand beside the optimizers",
-    "swa_utils":       "clearprop.train",
+    "swa_utils":       "clearprop.train.AveragedModel and update_bn, clearprop.optim.SWALR",
+    "AveragedModel":   "clearprop.train.AveragedModel",
 }
 """What torch.optim has and we have elsewhere."""
 

@@ -156,21 +156,23 @@ def averaged_models(torch):
     x = torch.sin(torch.arange(12.0)).view(4, 3)
     model = torch.nn.Sequential(spread(torch, 3, 4), torch.nn.BatchNorm1d(4), spread(torch, 4, 1))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    before = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.7)
     schedule = utils.SWALR(optimizer, swa_lr=0.02, anneal_epochs=3)
     mean = utils.AveragedModel(model)
     follows = utils.AveragedModel(model, multi_avg_fn=utils.get_ema_multi_avg_fn(0.8), use_buffers=True)
     own = utils.AveragedModel(model, avg_fn=lambda a, b, n: 0.5 * a + 0.5 * b)
+    at_once = utils.AveragedModel(model, multi_avg_fn=utils.get_swa_multi_avg_fn())
     rates = []
-    for _ in range(4):
+    for i in range(5):
         optimizer.zero_grad()
         (model(x) ** 2).mean().backward()
         optimizer.step()
-        schedule.step()
+        (before if i < 2 else schedule).step()
         rates.append(optimizer.param_groups[0]["lr"])
-        for each in (mean, follows, own):
+        for each in (mean, follows, own, at_once):
             each.update_parameters(model)
     utils.update_bn([x, x + 1], mean)
-    found = [each.eval()(x) for each in (mean, follows, own)]
+    found = [each.eval()(x) for each in (mean, follows, own, at_once)]
     return rates, found, mean.n_averaged, sorted(mean.state_dict()), mean.module[1].running_mean
 
 

@@ -61,13 +61,12 @@ class Norm(Module):
 
     def reset_parameters(self) -> None:
         """Set weights to 1, biases to 0, and forget the running statistics."""
-        for begin, numbers in (
-            (init.ones_, (self.weight, self.running_var)),
-            (init.zeros_, (self.bias, self.running_mean)),
-        ):
-            for number in numbers:
-                if number is not None:
-                    begin(number)
+        _begin(self.weight, self.bias)
+        self.reset_running_stats()
+
+    def reset_running_stats(self) -> None:
+        """Set means to 0, variances to 1 and the count of batches to 0, where the layer has them."""
+        _begin(self.running_var, self.running_mean)
         if self.num_batches_tracked is not None:
             assign(self.num_batches_tracked, np.array(0))
 
@@ -85,6 +84,14 @@ class Norm(Module):
                 return 0.0
             assign(self.num_batches_tracked, read(self.num_batches_tracked) + 1)
             return 1.0 / read(self.num_batches_tracked) if self.momentum is None else self.momentum
+
+
+def _begin(scale: Any, shift: Any) -> None:
+    """Set a scale to 1 and a shift to 0, where there are such."""
+    if scale is not None:
+        init.ones_(scale)
+    if shift is not None:
+        init.zeros_(shift)
 
 
 class BatchNorm(Norm):

@@ -31,11 +31,13 @@ from clearprop.optim.schedule import (
 from clearprop.optim.sequential import ChainedScheduler, SequentialLR
 from clearprop.optim.sgd import SGD
 from clearprop.optim.sparse import SparseAdam
+from clearprop.optim.swa import SWALR
 
 __all__ = [
     "ASGD",
     "LBFGS",
     "SGD",
+    "SWALR",
     "Adadelta",
     "Adafactor",
     "Adagrad",

@@ -1,5 +1,13 @@
 """Training: `fit`, its history, metrics, callbacks and checkpoints."""
 
+from clearprop.train.averaged_model import (
+    AveragedModel,
+    get_ema_avg_fn,
+    get_ema_multi_avg_fn,
+    get_swa_avg_fn,
+    get_swa_multi_avg_fn,
+    update_bn,
+)
 from clearprop.train.callbacks import Callback, Run
 from clearprop.train.checkpoint import load_checkpoint, save_checkpoint
 from clearprop.train.evaluation import evaluate, predict, predict_proba
@@ -12,6 +20,7 @@ from clearprop.train.watchers import Checkpoint, CSVLog, EarlyStopping, JSONLog,
 from clearprop.train.weighting import Weighted, class_weights, loss_of
 
 __all__ = [
+    "AveragedModel",
     "CSVLog",
     "Callback",
     "Checkpoint",
@@ -28,6 +37,10 @@ __all__ = [
     "class_weights",
     "evaluate",
     "fit",
+    "get_ema_avg_fn",
+    "get_ema_multi_avg_fn",
+    "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
     "load_checkpoint",
     "loss_of",
     "mae",
@@ -37,4 +50,5 @@ __all__ = [
     "rmse",
     "save_checkpoint",
     "training_step",
+    "update_bn",
 ]

@@ -3,43 +3,42 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from clearprop.optim import LambdaLR
+from clearprop.optim import SWALR
 from clearprop.torch.gradients import no_grad
 from clearprop.torch.making import as_tensor
 from clearprop.torch.nn.module import Module
 from clearprop.torch.tensors import Tensor
-
-
-def get_ema_avg_fn(decay: float = 0.999) -> Callable[..., Any]:
-    """Return how a parameter follows: decay times itself, and the rest of the other."""
-    return lambda ema, new, count: decay * ema + (1 - decay) * new
+from clearprop.train import get_ema_avg_fn, get_swa_avg_fn
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Callable[..., None]:
-    """Return the same for lists of parameters, which it changes."""
+    """Return the same as `get_ema_avg_fn` for lists of parameters, which it changes."""
+    return _for_all(get_ema_avg_fn(decay))
 
+
+def get_swa_multi_avg_fn() -> Callable[..., None]:
+    """Return the same as `get_swa_avg_fn` for lists of parameters, which it changes."""
+    return _for_all(get_swa_avg_fn())
+
+
+def _for_all(average: Callable[..., Any]) -> Callable[..., None]:
     @no_grad()
     def update(ema: Iterable[Tensor], new: Iterable[Tensor], count: Any) -> None:
         for a, b in zip(ema, new, strict=True):
-            a.copy_(decay * a + (1 - decay) * b)
+            a.copy_(average(a, b, count))
 
     return update
-
-
-def get_swa_avg_fn() -> Callable[..., Any]:
-    """Return how a parameter becomes the mean of all: a + (b - a) / (n + 1)."""
-    return lambda mean, new, count: mean + (new - mean) / (count + 1)
 
 
 class AveragedModel(Module):
     """A copy of a model whose parameters are the mean of the model's at each `update_parameters(model)`.
 
     `avg_fn(own, new, count)` or `multi_avg_fn(owns, news, count)` make another average, such as those of
-    `get_ema_multi_avg_fn`. Buffers are copied, or with `use_buffers` averaged as well.
+    `get_ema_multi_avg_fn`. Buffers are copied, or with `use_buffers` averaged as well, but for
+    whole numbers, which PyTorch cannot divide there.
     """
 
     def __init__(
@@ -65,19 +64,19 @@ class AveragedModel(Module):
         average, at_once, buffers = self.__dict__["_how"]
         pairs = list(zip(self.module.parameters(), model.parameters(), strict=True))
         held = list(zip(self.module.buffers(), model.buffers(), strict=True))
-        floats = [pair for pair in held if buffers and pair[0].is_floating_point()]
+        if buffers:
+            pairs += [pair for pair in held if pair[0].is_floating_point()]
+            held = [pair for pair in held if not pair[0].is_floating_point()]
         count = int(self.n_averaged)
         if not count:
-            for a, b in (*pairs, *floats):
-                a.copy_(b)
+            held += pairs
         elif at_once is not None:
-            at_once(*([p[k] for p in (*pairs, *floats)] for k in (0, 1)), self.n_averaged)
+            at_once(*([p[k] for p in pairs] for k in (0, 1)), self.n_averaged)
         else:
-            for a, b in (*pairs, *floats):
+            for a, b in pairs:
                 a.copy_(average(a.detach(), b, count))
         for a, b in held:
-            if not any(a is own for own, _ in floats):
-                a.copy_(b)
+            a.copy_(b)
         self.n_averaged += 1
 
 
@@ -99,29 +98,12 @@ def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
     model.train(training)
 
 
-class SWALR(LambdaLR):
-    """Rates that go to `swa_lr` in `anneal_epochs` steps, along a cosine or ("linear") a line, and stay."""
-
-    def __init__(
-        self, optimizer: Any, swa_lr: float, anneal_epochs: int = 10, anneal_strategy: str = "cos"
-    ) -> None:
-        def share(step: int) -> float:
-            t = min(1.0, step / max(1, anneal_epochs))
-            return (1 - math.cos(math.pi * t)) / 2 if anneal_strategy == "cos" else t
-
-        rates = [group["lr"] for group in optimizer.param_groups]
-
-        def way(rate: float) -> Callable[[int], float]:
-            return lambda step: (1 - share(step)) + share(step) * swa_lr / rate
-
-        super().__init__(optimizer, list(map(way, rates)))
-
-
 __all__ = [
     "SWALR",
     "AveragedModel",
     "get_ema_avg_fn",
     "get_ema_multi_avg_fn",
     "get_swa_avg_fn",
+    "get_swa_multi_avg_fn",
     "update_bn",
 ]
