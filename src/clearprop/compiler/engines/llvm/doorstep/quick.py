@@ -17,6 +17,7 @@ import numpy as np
 from clearprop.compiler.engines.llvm.doorstep.conditions import Conditions
 from clearprop.compiler.engines.llvm.doorstep.entrance import LONG, Entrance
 from clearprop.compiler.engines.llvm.doorstep.objects import readable
+from clearprop.errors import RerunError
 from clearprop.structure import Changed
 
 
@@ -116,15 +117,15 @@ def _in_python(
 
 
 def _rest(recording: Any, args: tuple[Any, ...], read: list[Any], new: tuple[Any, ...]) -> bool:
-    """Run what follows the first native part; False where it is for another plan, or an index is wrong.
+    """Run what follows the first native part; False where another plan, or the function itself, is wanted.
 
-    Nothing is assigned then, and the ordinary way begins anew. What runs between two parts may be a person's
-    function, and let other threads run.
+    So it is with a wrong index. Nothing is assigned then, and the ordinary way begins anew. What runs
+    between two parts may be a person's function, and let other threads run.
     """
     recording.busy[0] = 1
     try:
         recording.executable.rest(args, read, new)
-    except (Changed, IndexError):
+    except (Changed, IndexError, RerunError):
         return False
     finally:
         recording.busy[0] = 0
