@@ -110,6 +110,44 @@ def test_at_a_tie_the_second_derivative_is_the_mean_of_those_of_both_sides(choic
     assert kinks(lambda x: choice(x, 0.0) ** 2, 0.0)
 
 
+ONE_SIZE = {  # parts that share a kink: f, its second derivative at 0, the mean of those of both sides
+    "both halves": (lambda x: (np.maximum(x, 0) - np.maximum(-x, 0)) ** 2, 2.0),
+    "a leak": (lambda x: (np.maximum(x, 0) - 0.1 * np.maximum(-x, 0)) ** 2, 1.01),
+    "a leak of one": (lambda x: np.maximum(x, 0.1 * x) ** 2, 1.01),
+    "two leaks": (lambda x: (np.maximum(x, 0.1 * x) + np.minimum(0.3 * x, x)) ** 2, 1.3**2 + 1.1**2),
+    "0": (lambda x: np.maximum(0, 2 * x) * np.fmax(-x, 0), 0.0),
+    "other halves": (lambda x: np.maximum(2 * x, 0) * np.minimum(x, 0), 0.0),
+    "a size": (lambda x: (2 * np.maximum(x, 0) - abs(x)) ** 2, 2.0),
+    "of opposite": (lambda x: (abs(x) - np.maximum(x, -x)) ** 2, 0.0),
+    "a sum of sizes": (lambda x: (np.fabs(-x) + np.maximum(x, -x)) ** 2, 8.0),
+    "elu": (lambda x: (np.maximum(x, 0) + np.exp(np.minimum(x, 0)) - 1) ** 2, 2.0),
+}
+
+
+@pytest.mark.parametrize("name", ONE_SIZE)
+def test_what_has_a_share_of_one_size_moves_with_it(name):
+    f, wanted = ONE_SIZE[name]
+    for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
+        np.testing.assert_allclose(run(np.float64(0)), wanted, atol=1e-15)
+    np.testing.assert_allclose(clearprop.vmap(hessian(f))(np.zeros(2)), [wanted] * 2, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "a", "b"),
+    [
+        (lambda x, y: (np.maximum(x, y) - abs(y - x) / 2) ** 2, 0.5, 0.5),
+        (lambda x, y: abs(x - y) * abs(y - x), 2.0, -2.0),
+        (lambda x, y: np.maximum(x, y) * np.minimum(y, x), 0.0, 1.0),
+        (lambda x, y: np.cos(np.maximum(x - y, 0) + np.maximum(y - x, 0)), -1.0, 1.0),
+        (lambda x, y: (np.maximum(x, y) - np.minimum(x, y)) * abs(x - y), 2.0, -2.0),
+    ],
+)
+def test_what_has_a_share_of_one_difference_moves_with_it(f, a, b):
+    of_pair = hessian(lambda x: f(x[0], x[1]))
+    for run in (of_pair, clearprop.compile(of_pair, executor="numpy")):
+        np.testing.assert_allclose(run(np.ones(2)), [[a, b], [b, a]], atol=1e-15)
+
+
 def test_the_even_part_of_a_kink_has_its_second_derivative():
     """That of exp(-|x|) is 1 on both sides of 0, and the limit of exp(-x) where x is infinite."""
     f = lambda x: np.sum(np.exp(-abs(x)))  # noqa: E731

@@ -94,6 +94,14 @@ def test_what_tells_equal_values_apart_is_refused(f, executor):
         run(TWICE)
 
 
+def test_what_is_smooth_of_values_of_two_calls_is_refused_with_what_works():
+    with pytest.raises(GradientError, match=r"called once \(w = np.linalg.eigvalsh\(x\)\)"):
+        hessian(lambda x: np.cos(ev(x)[1] - ev(x)[0]))(np.eye(2))
+
+    found = hessian(lambda x: (lambda w: np.cos(w[1] - w[0]))(ev(x)))(np.eye(2))
+    np.testing.assert_allclose(found[0], [[[-1, 0], [0, 1]], [[0, -1], [-1, 0]]], atol=1e-12)
+
+
 def test_a_third_derivative_at_equal_values_is_refused():
     second = hessian(lambda x: np.sum(np.exp(ev(x))))
 

@@ -110,7 +110,8 @@ def turning_freely(
 ) -> GradientError:
     """Return the refusal where vectors of equal values among `w` are asked for more than is known of them."""
     wanted = "vectors of equal eigenvalues or singular values turn freely, so they have no derivative"
-    usual = "np.linalg.eigvalsh or svdvals where the values are enough, or products of the matrix, "
+    usual = "np.linalg.eigvalsh or svdvals where the values are enough, called once "
+    usual += "(w = np.linalg.eigvalsh(x)) where all are treated alike, or products of the matrix, "
     usual += "np.linalg.matrix_power, scipy.linalg.expm or sqrtm in place of its vectors"
     got = f"values {np.asarray(w).ravel()[:6]}"
     return kind(lesson(f"{called}, backward", wanted, got, hint=hint or usual))

@@ -171,18 +171,51 @@ def _twin(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
         if computed_again(node, z):
             return lambda still: still
         share = _share(node, z) if node.op.name in _LENGTHS else 0.0
-        return (lambda still: still * share) if share else None
-    if _OTHER.get(node.op.name) != z.op.name or node.attrs != z.attrs:
+        if share:
+            return lambda still: still * share
+    if node.op.name in _HALVES and z.op.name in _HALVES:
+        return _of_one_size(node, z)
+    if _OTHER.get(node.op.name) != z.op.name or node.attrs != z.attrs or not _same(node.inputs, z.inputs):
         return None
-    if len(node.inputs) == 2 and _same(node.inputs, z.inputs):
-        return lambda still: (z.inputs[0] + z.inputs[1]) - still
-    if len(node.inputs) == 1 and _same(node.inputs, z.inputs) and node.inputs[0].size == 2 * z.size:
+    if node.inputs[0].size == 2 * z.size:
         return lambda still: np.sum(z.inputs[0], **z.attrs) - still
     return None
 
 
-_OTHER = {"maximum": "minimum", "fmax": "fmin", "max": "min"}
-_OTHER |= {smaller: larger for larger, smaller in _OTHER.items()}
+_OTHER = {"max": "min", "min": "max"}
+_HALVES = {"absolute": 1.0, "fabs": 1.0, "maximum": 0.5, "fmax": 0.5, "minimum": -0.5, "fmin": -0.5}
+
+
+def _of_one_size(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
+    """Return what makes of z what has a share of the same |d|: max(-x, 0) is max(x, 0) - x."""
+    (k, d, smooth), (unit, of, its) = _sized(node), _sized(z)
+    if not (k and unit and (_same(d, of) or _same(d, of[::-1]))):
+        return None
+    return lambda still: (still - its()) * (k / unit) + smooth()
+
+
+def _sized(x: Tensor) -> tuple[float, tuple[Any, ...], Callable[[], Any]]:
+    """Return k, d and s of x = s + k |d|, where d is a Tensor or what one of two is above the other."""
+    assert x.op is not None
+    share, xs = _HALVES[x.op.name], x.inputs
+    if len(xs) == 1:
+        k, d = _apart(*xs, 0)
+        return share * abs(k), d, lambda: 0.0
+    k, d = _apart(*xs)
+    return share * abs(k), d, lambda: (xs[0] + xs[1]) * 0.5
+
+
+def _apart(x: Any, y: Any) -> tuple[float, tuple[Any, ...]]:
+    """Return how often x - y holds a Tensor, and that, or the difference of two."""
+    (a, k), (b, m) = _scaled(x), _scaled(y)
+    if b.__class__ in (int, float) and b == 0:
+        if isinstance(a, Tensor) and a.op is not None and a.op.name == "subtract":
+            unit, d = _apart(*a.inputs)
+            return k * unit, d
+        return k, (a,)
+    if a.__class__ in (int, float) and a == 0:
+        return _apart(y, x)
+    return (k - m, (a,)) if _same((a,), (b,)) else (1.0, (x, y))
 
 
 def _share(node: Tensor, z: Tensor) -> float:
@@ -190,20 +223,21 @@ def _share(node: Tensor, z: Tensor) -> float:
     if len(node.inputs) != 1 or node.attrs != z.attrs:
         return 0.0
     (x, k), (y, unit) = _scaled(node.inputs[0]), _scaled(z.inputs[0])
-    return k / unit if unit and _same((x,), (y,)) else 0.0
+    return abs(k / unit) if unit and _same((x,), (y,)) else 0.0
 
 
 def _scaled(x: Any) -> tuple[Any, float]:
-    """Return what `x` is a multiple of, by written numbers, and the size of these."""
+    """Return what `x` is a multiple of, by written numbers, and the product of these."""
     k = 1.0
     while isinstance(x, Tensor) and x.op is not None and x.op.name in ("multiply", "divide", "negative"):
         y, *by = x.inputs if isinstance(x.inputs[0], Tensor) or x.op.name == "divide" else x.inputs[::-1]
         if not isinstance(y, Tensor) or not all(isinstance(number, (int, float)) for number in by):
             break
+        k = -k if x.op.name == "negative" else k
         for number in by:
             k = k * number if x.op.name == "multiply" else k / number if number else 0.0
         x = y
-    return x, abs(k)
+    return x, k
 
 
 def computed_again(g: Tensor, z: Tensor, depth: int = _DEEPEST) -> bool:

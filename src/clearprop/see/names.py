@@ -16,7 +16,8 @@ from clearprop.errors import lesson
 from clearprop.see.words import ARGUMENTS
 from clearprop.tensor import Tensor
 
-_PACKAGE = str(Path(__file__).parent.parent)
+# Between a backward pass and its caller stands what NumPy's errstate makes of a decorated function.
+_PACKAGE = (str(Path(__file__).parent.parent), np.errstate.__call__.__code__.co_filename)
 _LONGEST_LIST = 64  # entries of a list that are named `h[0]`, `h[1]`, ...
 
 

@@ -80,6 +80,7 @@ class CustomRule:
             facts=Facts(lower=_as_written, plane="stated", quiet=("call", "part")),
             doc=f.__doc__ or "",
         )
+        self.op.__module__ = __name__
         _named[name] = self
         self._notes: Notes = Notes([_Known(check, {}, False)])  # no result depends on it
         self._try()
