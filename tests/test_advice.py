@@ -10,6 +10,7 @@ import clearprop
 from clearprop import Tensor, nn, optim
 from clearprop import numpy as xp
 from clearprop.advice import advice
+from clearprop.refusal import shown
 
 SIX, PAIR, NET = Tensor(np.ones((2, 3))), Tensor(np.ones(2)), nn.Linear(2, 3)
 
@@ -121,6 +122,89 @@ def test_integers_of_any_kind_are_sizes():
     assert nn.Linear(np.int64(2), Tensor(3, requires_grad=False)).weight.shape == (3, 2)
     assert nn.Dropout(Fraction(1, 2)).p == 0.5
     assert nn.Dropout(np.float32(0.5)).p == 0.5
+    assert nn.LSTM(np.array(3), np.array(4)).weight_hh_l0.shape == (16, 4)
+    assert nn.AdaptiveLogSoftmaxWithLoss(4, np.array(9), [3]).n_classes == 9
+
+
+class Sizeless:
+    """A whole number of a package whose dtypes have no kind, as PyTorch's have none."""
+
+    dtype, number = "int64", 3
+
+    def __index__(self):
+        if self.number % 1:
+            raise TypeError("no integer")
+        return self.number
+
+
+def test_whole_numbers_of_packages_with_dtypes_of_their_own_are_sizes():
+    half = Sizeless()
+    half.number = 2.5
+
+    assert nn.Linear(Sizeless(), 2).weight.shape == (2, 3)
+    with pytest.raises(TypeError, match="in_features as a whole number"):
+        nn.Linear(half, 2)
+
+
+@pytest.mark.parametrize(
+    "half", [np.array(0.5), np.float32(0.5), Fraction(1, 2), Decimal("0.5"), Tensor(0.5)]
+)
+def test_numbers_of_any_kind_are_rates(half):
+    optimizer = optim.SGD(NET.parameters(), lr=1.0)
+    schedule = optim.StepLR(optimizer, np.array(1), half)
+    schedule.step()
+    turn = optim.OneCycleLR(
+        optim.SGD(NET.parameters(), lr=1.0), half, 10, base_momentum=half, div_factor=half
+    )
+
+    assert schedule.get_last_lr() == [0.5]
+    assert turn.get_last_lr() == [1.0]
+
+
+@pytest.mark.parametrize("odd", [np.complex128(0.5), np.array("0.5"), np.timedelta64(1, "s")])
+def test_what_float_would_take_for_a_number_is_none(odd):
+    with pytest.raises(TypeError, match="wants p as a number"):
+        nn.Dropout(odd)
+
+
+class Twice(nn.Linear):
+    """A layer whose own sizes are handed on to one of ours."""
+
+    def __init__(self, size):
+        super().__init__(size, 2)
+
+
+@pytest.mark.parametrize("size", [2.5, "2", None, True, np.ones(1)])
+def test_a_size_that_a_subclass_hands_on_is_not_rounded(size):
+    with pytest.raises(ValueError, match="in_features as a whole number of 1 or more"):
+        Twice(size)
+
+
+class Table:
+    """A thing with a shape and without a dtype, as tables are, that is no array."""
+
+    shape = (2, 2)
+
+    def __array__(self, dtype=None, copy=None):
+        raise ValueError("could not convert string to float: 'x'")
+
+
+@pytest.mark.parametrize("called", [lambda: xp.sin(Table()), lambda: xp.add(1.0, Table())])
+def test_what_an_argument_itself_complains_of_is_left_as_it_is(called):
+    with pytest.raises(ValueError, match=r"^could not convert string"):
+        called()
+
+
+def test_a_table_is_shown_where_it_has_no_dtype():
+    assert shown(Table()) == "(2, 2) Table"
+    assert shown(np.ndarray).startswith("<class")
+
+
+def test_an_argument_that_may_be_none_is_not_blamed():
+    with pytest.raises(TypeError, match=r"Try np.float32"):
+        np.sum(PAIR, None, "float3")
+
+    assert advice("something else", (PAIR, None)) == ""
 
 
 class Named(nn.Linear):

@@ -19,6 +19,8 @@ def advice(complaint: str, values: Sequence[Any]) -> str:
         found = re.search(pattern, complaint)
         if found is not None:
             return cure(found, values)
+    if "NoneType" not in complaint:  # many an argument may be None
+        values = [x for x in values if x is not None]
     return of_values(values)
 
 
@@ -178,6 +180,10 @@ _CURES: dict[str, Cure] = {
     r"array split does not result": _said("np.array_split, whose pieces may differ by one"),
     r"^inner sizes differ, ": _said("two vectors of the same length"),
     r"ufunc '(\w+)' not supported for the input types": _unsupported,
+    r"could not convert string to float": _said(
+        "numbers alone: np.unique(column, return_inverse=True)[1] makes codes of text"
+    ),
+    r"^data type .* not understood": _said("np.float32, or another that np.dtype(...) knows"),
     r"'str' object cannot be interpreted as an integer": _said("the number without quotes"),
 }
 """By what NumPy says, the first that fits: what to try."""

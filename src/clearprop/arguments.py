@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from clearprop.advice import of_value
 from clearprop.errors import at_line, lesson
+
+_NO_NUMBERS = ("c", "S", "U", "m", "M")
+"""The kinds of dtypes that float() takes, or takes for text, and that are off the real line."""
 
 _NUMBER = re.compile(r"[-+]?[\d.]+(e[-+]?\d+)?")
 
@@ -17,18 +21,37 @@ class ArgumentError(TypeError, ValueError):
     """An argument of another kind than is wanted: a TypeError as PyTorch's, a ValueError as NumPy's."""
 
 
-def _is_whole(x: Any) -> bool:
+def is_whole(x: Any) -> bool:
+    """Tell whether a value is a whole number: an integer of Python, NumPy or whoever, and no truth value.
+
+    >>> import numpy as np
+    >>> is_whole(3), is_whole(np.array(3)), is_whole(3.0), is_whole(np.array([3])), is_whole(True)
+    (True, True, False, False, False)
+    """
     if isinstance(x, bool):
         return False
     if not hasattr(type(x), "__index__"):
         return False
-    if not hasattr(x, "dtype"):
-        return True
-    return x.dtype.kind in "iu" and not x.ndim
+    kind = getattr(getattr(x, "dtype", None), "kind", None)
+    if kind is not None:
+        return kind in "iu" and not x.ndim
+    try:
+        operator.index(x)
+    except TypeError:  # as PyTorch's tensor of 2.5, whose dtype has no kind, says
+        return False
+    return True
 
 
-def _is_number(x: Any) -> bool:
+def is_number(x: Any) -> bool:
+    """Tell whether a value is one number: what float() takes, and no text or array with axes.
+
+    >>> import numpy as np
+    >>> is_number(0.5), is_number(np.array(0.5)), is_number("0.5"), is_number(np.array([0.5]))
+    (True, True, False, False)
+    """
     if not hasattr(type(x), "__float__"):
+        return False
+    if getattr(getattr(x, "dtype", None), "kind", "") in _NO_NUMBERS:
         return False
     return not getattr(x, "ndim", 0)
 
@@ -44,8 +67,8 @@ class _Kind(NamedTuple):
 
 
 _KINDS = {
-    "int": _Kind("a whole number", _is_whole),
-    "float": _Kind("a number", _is_number),
+    "int": _Kind("a whole number", is_whole),
+    "float": _Kind("a number", is_number),
     "Optimizer": _Kind(
         "an optimizer",
         _is_optimizer,

@@ -14,7 +14,7 @@ from clearprop.advice import advice
 from clearprop.errors import at_line, inside, lesson, taught
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NUMPY = os.path.dirname(np.__file__)
+_NUMPY = os.path.join(os.path.dirname(np.__file__), "")  # and no package of a longer name
 COMPLAINTS = (TypeError, ValueError, IndexError, ZeroDivisionError, OverflowError, AttributeError)
 _CLASSES: tuple[type[Exception], ...] = (np.exceptions.AxisError, np.linalg.LinAlgError, *COMPLAINTS)
 
@@ -114,7 +114,10 @@ def shown(x: Any) -> str:
     """Return an argument as a message shows it: a shape and a dtype, or the beginning of what it is."""
     if isinstance(x, (list, tuple)) and any(hasattr(a, "shape") for a in x):
         return f"[{', '.join(shown(a) for a in x)}]"
-    return f"{x.shape} {x.dtype}" if hasattr(x, "shape") else repr(x)[:40]
+    if isinstance(getattr(x, "shape", None), tuple):
+        kind = getattr(x, "dtype", "") or type(x).__name__  # a table has a shape, and a dtype a column
+        return f"{tuple(x.shape)} {kind}"
+    return repr(x)[:40]
 
 
 def _plain(x: Any) -> Any:

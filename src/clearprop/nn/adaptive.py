@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -56,6 +57,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         dtype: Any = np.float32,
     ) -> None:
         super().__init__()
+        n_classes = operator.index(n_classes)
         ends = [*cutoffs, n_classes]
         if not cutoffs or any(int(c) != c for c in ends) or not ends[0] > 0 or sorted(set(ends)) != ends:
             wanted = f"wants cutoffs that rise, from 1 to {n_classes - 1}"

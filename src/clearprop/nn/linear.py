@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_whole
 from clearprop.errors import at_line, lesson
 from clearprop.nn import functional, init
 from clearprop.nn.module import Module, Parameter
@@ -34,7 +36,7 @@ class Linear(Module):
     ) -> None:
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
-            if number < 1:
+            if not is_whole(number) or operator.index(number) < 1:  # a subclass may hand on 2.5
                 raise ValueError(
                     lesson(
                         "Linear(...)",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.loops.scan import scan
 from clearprop.modes import mode
@@ -36,7 +38,7 @@ class Recurrent(Module):
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
         for name, number in (("input_size", input_size), ("hidden_size", hidden_size)):
-            if not isinstance(number, (int, np.integer)) or number < 1:
+            if not is_whole(number) or operator.index(number) < 1:
                 called = f"{type(self).__name__}(...)"
                 wanted = f"wants {name} as a whole number of 1 or more"
                 raise ValueError(lesson(called, wanted, f"{number!r}"))

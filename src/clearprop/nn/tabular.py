@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.nn import functional as F
 from clearprop.nn import init
@@ -136,10 +138,10 @@ class MemberLinear(Module):
     ) -> None:
         super().__init__()
         for name, number in (("in_features", in_features), ("out_features", out_features)):
-            if not isinstance(number, (int, np.integer)) or number < 1:
+            if not is_whole(number) or operator.index(number) < 1:
                 wanted = f"wants {name} as a whole number of 1 or more"
                 raise ValueError(lesson("MemberLinear(...)", wanted, f"{number!r}"))
-        if not isinstance(members, (int, np.integer)) or members < 1:
+        if not is_whole(members) or operator.index(members) < 1:
             raise ValueError(lesson("MemberLinear(...)", "wants one member or more", f"{members!r}"))
         self.in_features, self.out_features, self.members = int(in_features), int(out_features), int(members)
         self.first, self.shared = bool(first), bool(shared)

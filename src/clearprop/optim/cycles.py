@@ -109,7 +109,7 @@ class CyclicLR(Schedule):
         self.scale_fn, self.mode, self.max_lrs = scale_fn, mode, tops
         self.by_count: bool = scale_mode == "iterations" if scale_fn is not None else mode == "exp_range"
         self.cycle_momentum = cycle_momentum
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
+        self.base_momentum, self.max_momentum = float(base_momentum), float(max_momentum)
         if cycle_momentum and not any(name in group for group in groups for name in ("momentum", "betas")):
             wanted, hint = "wants an optimizer with momentum", "cycle_momentum=False"
             raise ValueError(lesson("CyclicLR(...)", wanted, type(optimizer).__name__, hint=hint))

@@ -59,20 +59,18 @@ class OneCycleLR(Schedule):
         rates: list[Any] = list(max_lr) if isinstance(max_lr, (list, tuple)) else [max_lr] * len(groups)
         if len(rates) != len(groups):
             raise ValueError(lesson("OneCycleLR(max_lr=)", f"wants {len(groups)} rates", f"{len(rates)}"))
-        numbers = *(("max_lr", rate) for rate in rates), ("div_factor", div_factor)
-        for name, number in (*numbers, ("final_div_factor", final_div_factor)):
-            if not amount(f"OneCycleLR({name}=)", number):
-                raise ValueError(lesson(f"OneCycleLR({name}=)", "wants a number above 0", f"{number}"))
+        rates = [_above_zero("max_lr", rate) for rate in rates]
+        first, last = _above_zero("div_factor", div_factor), _above_zero("final_div_factor", final_div_factor)
         self.max_lr, self.total_steps, self.anneal_strategy = rates[0], steps, anneal_strategy
-        self.base_momentum, self.max_momentum = base_momentum, max_momentum
-        self.start_lr: float = rates[0] / div_factor
-        self.end_lr: float = self.start_lr / final_div_factor
+        self.base_momentum, self.max_momentum = float(base_momentum), float(max_momentum)
+        self.start_lr: float = rates[0] / first
+        self.end_lr: float = self.start_lr / last
         peak = float(pct_start * steps) - 1  # PyTorch counts the peak from the first step, 0
         down = [float(2 * pct_start * steps) - 2] if three_phase else []
         self.turns: tuple[float, ...] = (peak, *down, steps - 1)
         self.cycle_momentum = cycle_momentum
         for group, rate in zip(groups, rates, strict=True):
-            _begin(group, rate / div_factor, last_epoch)
+            _begin(group, rate / first, last_epoch)
         super().__init__(optimizer, last_epoch)
 
     def rate(self, base: float, count: int) -> float:
@@ -117,6 +115,14 @@ class OneCycleLR(Schedule):
                     group.schedule("betas", (self.momentum(self.last_epoch), group["betas"][1]))
                 elif "momentum" in group:
                     group.schedule("momentum", self.momentum(self.last_epoch))
+
+
+def _above_zero(name: str, number: Any) -> float:
+    """Return a number above 0 as a float; raises ValueError for anything else."""
+    found = amount(f"OneCycleLR({name}=)", number)
+    if not found:
+        raise ValueError(lesson(f"OneCycleLR({name}=)", "wants a number above 0", f"{number}"))
+    return found
 
 
 def _begin(group: Any, first: float, last_epoch: int) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import operator
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from clearprop.arguments import is_number, is_whole
 from clearprop.errors import lesson
 from clearprop.hints import refuse_arguments
 from clearprop.optim.optimizer import Optimizer
@@ -512,7 +514,7 @@ def scaled(lr: float, base: float, now: float) -> float:
 
 def whole(called: str, number: Any, least: int = 1) -> int:
     """Return a whole number that is large enough; raises ValueError for anything else."""
-    if isinstance(number, (bool, np.bool_)) or not isinstance(number, (int, np.integer)) or number < least:
+    if not is_whole(number) or operator.index(number) < least:
         wanted = f"wants a whole number of {least} or more"
         raise ValueError(lesson(called, wanted, f"{number!r}", "Nothing was changed.", f"{least or 1}"))
     return int(number)
@@ -520,8 +522,8 @@ def whole(called: str, number: Any, least: int = 1) -> int:
 
 def amount(called: str, number: Any) -> float:
     """Return a finite number of 0 or more as a float; raises ValueError for anything else."""
-    good = isinstance(number, (int, float, np.integer, np.floating)) and not isinstance(number, bool)
-    if not good or not 0 <= number < math.inf:
+    truth = isinstance(number, (bool, np.bool_))
+    if truth or not is_number(number) or not 0 <= float(number) < math.inf:
         wanted = "wants a finite number of 0 or more"
         raise ValueError(lesson(called, wanted, f"{number!r}", "Nothing was changed.", "0.1"))
     return float(number)
