@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-WIDTH, HEIGHT, LEFT, BELOW = 420, 240, 58, 34
+WIDTH, HEIGHT, LEFT, BELOW = 420, 240, 72, 34  # to the left of an axis there is room for -1.23e+308
 
 
 COLOURS = """
