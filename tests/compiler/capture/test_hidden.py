@@ -8,6 +8,7 @@ import decimal
 import functools
 import gc
 import hashlib
+import importlib
 import io
 import itertools
 import logging
@@ -405,6 +406,7 @@ class Trainer:
 
     def __init__(self, thing):
         self.thing, self.scale, self.more = thing, 2.0, {"thing": thing, "scale": 2.0}
+        self.all = [thing]
 
     def another_name(self, x):
         thing = self.thing
@@ -466,6 +468,17 @@ class Trainer:
 
     def of_names(self, x, **found):
         return x if found["thing"] is None else x * found["scale"]
+
+    def in_a_function_inside(self, x):
+        found = {"thing": self.thing, "scale": self.scale}
+        return (lambda: x * found["scale"])()
+
+    def counted(self, x):
+        found = [self.thing, self.scale]
+        return x * len(found) if len(self.all) == 1 else x
+
+    def sought(self, x):
+        return x * self.scale if "other" not in self.all else x
 
     def by_its_name(self, x):
         return x * self.scale if hasattr(self, "thing") and "thing" in self.more else x
@@ -591,7 +604,111 @@ def changes_of_a_second_name(holder):
     return connection.total_changes + 1.0
 
 
+def changes_of_a_name_outside(holder):
+    box = None
+
+    def keeps():
+        nonlocal box
+        box = holder.found
+
+    keeps()
+    return box.total_changes + 1.0
+
+
+def changes_of_a_dict_outside(holder):
+    box = {}
+
+    def puts():
+        box["here"] = holder.found
+
+    puts()
+    return box["here"].total_changes + 1.0
+
+
+def changes_in_a_class(holder):
+    class Settings:
+        inside = {"here": holder.found}  # noqa: RUF012
+
+    return Settings.inside["here"].total_changes + 1.0
+
+
+def changes_of_a_dict_with_two_names(holder):
+    first = second = {}
+    first["here"] = holder.found
+    return second["here"].total_changes + 1.0
+
+
+def changes_of_a_dict_under_its_first_name(holder):
+    first = {"here": None}
+    second = first
+    second["here"] = holder.found
+    return first["here"].total_changes + 1.0
+
+
+def changes_of_a_dict_in_a_dict(holder):
+    outer = {"inner": {}}
+    inner = outer["inner"]
+    inner["here"] = holder.found
+    return outer["inner"]["here"].total_changes + 1.0
+
+
+def put_into(box, connection):
+    box["here"] = connection
+
+
+def changes_of_what_another_function_filled(holder):
+    box = {}
+    put_into(box, holder.found)
+    return box["here"].total_changes + 1.0
+
+
+def filled_from(box, entries):
+    box[0] = entries["here"]
+
+
+def changes_of_an_entry_that_another_function_moved(holder):
+    box = [None]
+    filled_from(box, {"here": holder.found})
+    return box[0].total_changes + 1.0
+
+
+def append(number):
+    return number + 1.0
+
+
+def changes_by_a_method_of_the_name_of_a_function(holder):
+    box, one = [], append(0.0)
+    box.append(holder.found)
+    return box[0].total_changes + one
+
+
+everywhere = None
+
+
+def changes_everywhere():
+    return everywhere.total_changes + 1.0
+
+
+def changes_of_a_global(holder):
+    global everywhere
+    everywhere = holder.found
+    try:
+        return changes_everywhere()
+    finally:
+        everywhere = None
+
+
 ASKED = {
+    "of a variable outside": changes_of_a_name_outside,
+    "of a dict outside": changes_of_a_dict_outside,
+    "in a class": changes_in_a_class,
+    "of a dict with two names": changes_of_a_dict_with_two_names,
+    "of a dict under its first name": changes_of_a_dict_under_its_first_name,
+    "of a dict in a dict": changes_of_a_dict_in_a_dict,
+    "of what another function filled": changes_of_what_another_function_filled,
+    "of an entry that another function moved": changes_of_an_entry_that_another_function_moved,
+    "by a method of the name of a function": changes_by_a_method_of_the_name_of_a_function,
+    "of a global": changes_of_a_global,
     "in a dict": changes_in_a_dict,
     "put into a dict": changes_put_into_a_dict,
     "in a list": changes_in_a_list,
@@ -636,6 +753,29 @@ def test_no_way_of_asking_it_is_missed(way, executor):
 
     with pytest.raises(RecordingError, match=r"asks a sqlite3\.Connection"):
         step(X)
+
+
+IMPORTS = {
+    "by its module": ("import {0} as module", "module.found"),
+    "by its name": ("from {0} import found", "found"),
+    "by another name": ("from {0} import found as other", "other"),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("way", IMPORTS)
+def test_what_is_imported_is_asked_too(way, inside, executor, tmp_path, monkeypatch):
+    line, name = IMPORTS[way]
+    (tmp_path / "kept_by_a_test.py").write_text("import sqlite3\nfound = sqlite3.connect(':memory:')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    line = line.format("kept_by_a_test")
+    text = f"def step(x):\n    {line}\n" if inside else f"{line}\ndef step(x):\n"
+    (tmp_path / "step_of_a_test.py").write_text(f"{text}    return x * ({name}.total_changes + 1)\n")
+    monkeypatch.delitem(sys.modules, "step_of_a_test", raising=False)
+    step = importlib.import_module("step_of_a_test").step
+
+    with pytest.raises(RecordingError, match=r"asks a sqlite3\.Connection"):
+        clearprop.compile(step, executor=executor, prove="never")(X)
 
 
 def test_a_debugger_beside_a_step_is_left_alone(executor):

@@ -207,8 +207,24 @@ def _variables(f: types.FunctionType) -> Iterator[tuple[str, Any]]:
     yield from ((f"a default of {f.__name__}[{i}]", y) for i, y in enumerate(f.__defaults__ or ()))
     yield from ((f"the default {k} of {f.__name__}", y) for k, y in (f.__kwdefaults__ or {}).items())
     if is_users(f.__module__):
-        yield from ((k, f.__globals__[k]) for k in _names(f.__code__) if k in f.__globals__)
+        names = _names(f.__code__)
+        yield from ((k, f.__globals__[k]) for k in names if k in f.__globals__)
+        yield from _of_modules(f, names)
         yield from ((f"{f.__name__}.{k}", y) for k, y in f.__dict__.items())
+
+
+def _of_modules(f: types.FunctionType, names: list[str]) -> Iterator[tuple[str, Any]]:
+    """Yield what a function may name in modules of the user's, imported beside it or inside of it."""
+    waiting: list[Any] = [f.__globals__.get(k, sys.modules.get(k)) for k in dict.fromkeys(names)]
+    seen: set[int] = set()
+    for module in waiting:  # it grows meanwhile
+        if not issubclass(type(module), types.ModuleType) or id(module) in seen:
+            continue
+        seen.add(id(module))
+        if is_users(module.__name__) and "site-packages" not in (getattr(module, "__file__", None) or ""):
+            held = [(k, vars(module)[k]) for k in dict.fromkeys(names) if k in vars(module)]
+            yield from ((f"{module.__name__}.{k}", y) for k, y in held)
+            waiting += [y for _, y in held]
 
 
 def _names(code: types.CodeType) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import functools
+import inspect
 import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,7 +19,20 @@ _NO_ANSWER = ("POP_TOP", "DELETE_SUBSCR", "STORE_SUBSCR", *_AWAY)
 _BUILDS = ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP")
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME", "LOAD_GLOBAL")
 
+_MAKES = {"dict", "list", "OrderedDict", "defaultdict"}
+
 Takers = dict[int, tuple[int, int, tuple[int, ...]]]
+
+
+class CodeFlow(NamedTuple):
+    """Instructions, which of them take what others leave, and the names of containers made there.
+
+    Nobody has such a container under another name that it had before.
+    """
+
+    lines: list[Any]
+    takers: Takers
+    new: set[str]
 
 
 ANY: Any = object()  # an entry of a container, whichever
@@ -30,8 +44,8 @@ class Use(NamedTuple):
     """What becomes of a value: what an instruction does with it, and to which name that goes.
 
     It "asks" or "looks", wants its "truth" or an "attribute", "stores" into it, "keeps" it in a variable,
-    "hands" it to a function. It "puts" it on a `path` into what it has built, and keeps that, or "hands in"
-    it. Of an "entry" at a `path` of one key, `then` says the same.
+    "hands" it to a function, "seeks" something in it. It "puts" it on a `path` into what it has built, and
+    keeps that, or "hands in" it. Of an "entry" at a `path` of one key, `then` says the same.
     """
 
     how: str
@@ -67,34 +81,36 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
     """
     lines = [x for x in dis.get_instructions(code) if x.opname not in _UNSEEN]
     takers = _takers(lines)
+    flow = CodeFlow(lines, takers, _new(code, lines, takers))
     found = []
     for i, line in enumerate(lines):
         if line.opname == "LOAD_CONST" and lines[i + 1].opname in ("MATCH_CLASS", "MATCH_KEYS"):
             found += [Mention(name, "asks", "", line.offset) for name in line.argval if type(name) is str]
         for name in _names(line):
             if line.opname == "LOAD_CONST":
-                found += _of_text(name, i, lines, takers)
+                found += _of_text(name, i, flow)
             else:
-                found.append(_mention(name, i, lines, takers))
+                found.append(_mention(name, i, flow))
     return tuple(found)
 
 
-def _mention(name: str, i: int, lines: list[Any], takers: Takers) -> Mention:
-    use = _use(i, lines, takers)
-    return Mention(name, use.how, use.to, lines[i].offset, use.path, use.then)
+def _mention(name: str, i: int, flow: CodeFlow) -> Mention:
+    use = _use(i, flow)
+    return Mention(name, use.how, use.to, flow.lines[i].offset, use.path, use.then)
 
 
 def _names(line: Any) -> Iterator[str]:
-    if not line.opname.startswith("LOAD_"):
-        return
+    if not line.opname.startswith(("LOAD_", "IMPORT_FROM")) or line.opname == "LOAD_CLOSURE":
+        return  # a function made inside is looked at itself
     names = line.argval if isinstance(line.argval, tuple) else (line.argval,)
     if line.opname != "LOAD_CONST" or isinstance(line.argval, str):
         yield from (name for name in names if isinstance(name, str))
 
 
-def _use(i: int, lines: list[Any], takers: Takers) -> Use:
+def _use(i: int, flow: CodeFlow) -> Use:
     """What becomes of the value that an instruction leaves."""
-    taker, callee, values = takers.get(i, (-1, -1, ()))
+    lines = flow.lines
+    taker, callee, values = flow.takers.get(i, (-1, -1, ()))
     if taker < 0:
         return Use("asks")
     line = lines[taker]
@@ -111,13 +127,15 @@ def _use(i: int, lines: list[Any], takers: Takers) -> Use:
         called = _called(lines[callee])
         return Use("looks") if called in _CLASS else Use("hands", called)
     if word in _BUILDS:
-        return _put(_use(taker, lines, takers), _key_in(line, i, values, lines))
-    if word == "STORE_SUBSCR" and i == values[0] and lines[values[1]].opname in _LOADS:
+        return _put(_use(taker, flow), _key_in(line, i, values, lines))
+    if word == "STORE_SUBSCR" and i == values[0] and _loaded(lines[values[1]]) in flow.new:
         return Use("puts", lines[values[1]].argval, (_constant(lines[values[2]]),))
+    if word == "CONTAINS_OP" and i == values[1]:
+        return Use("seeks")
     if word == "STORE_SUBSCR" and i == values[1]:
         return Use("stores")
     if _is_subscript(line) and i == values[0]:
-        return Use("entry", "", (_constant(lines[values[1]]),), _use(taker, lines, takers))
+        return Use("entry", "", (_constant(lines[values[1]]),), _use(taker, flow))
     return Use("asks")
 
 
@@ -161,8 +179,9 @@ def _is_subscript(line: Any) -> bool:
     return bool(line.opname == "BINARY_SUBSCR" or (line.opname == "BINARY_OP" and line.argrepr == "[]"))
 
 
-def _of_text(text: str, i: int, lines: list[Any], takers: Takers) -> list[Mention]:
+def _of_text(text: str, i: int, flow: CodeFlow) -> list[Mention]:
     """What becomes of what a text may name: an entry or an attribute."""
+    lines, takers = flow.lines, flow.takers
     taker, callee, _ = takers.get(i, (-1, -1, ()))
     word = lines[taker].opname if taker >= 0 else ""
     if word == "CONTAINS_OP":
@@ -172,11 +191,39 @@ def _of_text(text: str, i: int, lines: list[Any], takers: Takers) -> list[Mentio
     if called == "hasattr":
         return []
     if subscript or called in _BY_NAME:
-        return [_mention(text, taker, lines, takers)]
+        return [_mention(text, taker, flow)]
     values = takers[i][2] if taker >= 0 else ()
     if (word == "STORE_SUBSCR" and i == values[2]) or (word == "BUILD_MAP" and values.index(i) % 2 == 0):
         return []  # a key of what is built
     return [Mention(part, "asks", "", lines[i].offset) for part in text.split(".")]  # of `attrgetter`, too
+
+
+def _loaded(line: Any) -> str:
+    """Return the variable that an instruction loads, '' where it does something else."""
+    return line.argval if line.opname in _LOADS and isinstance(line.argval, str) else ""
+
+
+def _new(code: types.CodeType, lines: list[Any], takers: Takers) -> set[str]:
+    """Return the variables into which this code stores nothing but containers that it makes itself."""
+    given = code.co_argcount + code.co_kwonlyargcount
+    given += bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    left = {takers[i][0]: i for i in takers}
+    made: dict[str, bool] = dict.fromkeys(code.co_varnames[:given], False)
+    for i, line in enumerate(lines):
+        if line.opname.startswith("STORE_") and line.opname != "STORE_ATTR":
+            names = line.argval if isinstance(line.argval, tuple) else (line.argval,)
+            makes = i in left and _builds(left[i], lines, takers)
+            for name in names:
+                made[name] = made.get(name, True) and makes
+    return {name for name, always in made.items() if always}
+
+
+def _builds(i: int, lines: list[Any], takers: Takers) -> bool:
+    """Whether an instruction leaves a container that it has made."""
+    if lines[i].opname in _BUILDS:
+        return True
+    callees = [lines[callee] for taker, callee, _ in takers.values() if taker == i and callee >= 0]
+    return any(x.opname in ("LOAD_GLOBAL", "LOAD_NAME") and x.argval in _MAKES for x in callees)
 
 
 def _called(line: Any) -> str:
@@ -234,7 +281,7 @@ def _takes(line: Any) -> int | None:
     if word == "STORE_SUBSCR":
         return 3
     plain = word.startswith("LOAD_") and not word.startswith(("LOAD_SUPER", "LOAD_BUILD", "LOAD_FROM"))
-    return 0 if plain or word == "PUSH_NULL" or word == "JUMP_FORWARD" else None
+    return 0 if plain or word in ("PUSH_NULL", "IMPORT_FROM") or word == "JUMP_FORWARD" else None
 
 
 def _leaves(line: Any, taken: int) -> int:

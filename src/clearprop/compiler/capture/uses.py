@@ -249,8 +249,9 @@ class Mentions:
                 if goes is None:
                     return code
                 for to, there in goes:
-                    if (to, there, code) not in done:
-                        waiting.append((to, there, code))
+                    then = to, there, code if to in code.co_varnames + code.co_cellvars else None
+                    if then not in done:
+                        waiting.append(then)
         return None
 
     def _goes(self, use: Use, x: Any, path: Path) -> list[tuple[str, Path]] | None:
@@ -272,6 +273,9 @@ class Mentions:
             asked = self._asks(use, x)
         elif how == "entry":
             return self._goes_from_entry(use, x, path)
+        elif how == "seeks":  # among others by equality: most are equal to themselves alone
+            kind: Any = type(x)
+            asked = kind.__eq__ is not object.__eq__
         else:
             asked = how not in ("truth", "stores")
         return None if asked else []
@@ -294,7 +298,7 @@ class Mentions:
     def _hands(self, use: Use) -> bool:
         """Whether what holds a thing goes to a function of which nobody saw what it was given."""
         if not self.sees or use.to not in self.functions:
-            return True
+            return use.to != "len"
         return use.to not in self.handed
 
     def _asks(self, mention: Use, x: Any) -> bool:
@@ -306,8 +310,8 @@ class Mentions:
             method = isinstance(getattr(kind, mention.to, None), types.MethodDescriptorType)
             return not (self.sees and method)
         if mention.how == "hands":
-            return not (self.sees and mention.to in self.functions)
-        return mention.how in ("asks", "entry", "stores")
+            return not (self.sees and mention.to in self.functions and mention.to in self.handed)
+        return mention.how in ("asks", "entry", "stores", "seeks")
 
 
 def might_ask(things: Iterable[Any], places: Places, codes: Iterable[types.CodeType]) -> list[Any]:

@@ -140,3 +140,16 @@ def test_a_result_is_the_callers_own():
     for k, (inverse, turned) in enumerate(first, 1):
         np.testing.assert_allclose(np.asarray(inverse), np.linalg.inv(np.eye(4) + X * k), rtol=1e-12)
         np.testing.assert_array_equal(np.asarray(turned), (X * k)[::-1])
+
+
+@pytest.mark.filterwarnings("ignore:.* runs as written:RuntimeWarning")
+def test_where_the_plan_knows_no_gradient_the_function_runs():
+    def f(a):
+        u, s, vh = np.linalg.svd(a)
+        return np.sum((u @ vh) * np.vander(X[:3])) + np.linalg.norm((u * s) @ vh)
+
+    step, right = clearprop.compile(clearprop.grad(f), executor="llvm"), clearprop.grad(f)
+    apart, equal = np.diag([1.0, 2.0, 4.0]) + 0.1, np.eye(3)
+    for x in (apart, apart, apart, equal, apart, equal, equal):
+        np.testing.assert_allclose(step(x), right(x), atol=1e-12)
+    assert step._quick is not None
