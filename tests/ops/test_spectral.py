@@ -94,6 +94,25 @@ def test_what_tells_equal_values_apart_is_refused(f, executor):
         run(TWICE)
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    ("f", "small", "wanted"),
+    [
+        (lambda w: np.sum(np.log(w)), 1e-4, -0.5e8),
+        (lambda w: np.sum(w**-2.0), 1e-6, 3e24),
+        (lambda w: np.sum(np.exp(1e4 * (w - 1))), 1.0, 0.5e8),
+    ],
+)
+def test_steep_functions_see_what_rounding_left_of_equal_values(f, small, wanted, executor):
+    x = Q @ np.diag([small, small, 2.0 - small]) @ Q.T if small < 1 else Q @ np.diag([1.0, 1.0, 0.5]) @ Q.T
+    u = np.outer(Q[:, 0], Q[:, 1])
+    directed = grad(lambda y: np.sum(grad(lambda x: f(ev(x)))(y) * u))
+    run = directed if executor is None else clearprop.compile(directed, executor=executor)
+
+    assert np.any(np.diff(np.linalg.eigvalsh(x)[:2]) != 0) or small == 1
+    np.testing.assert_allclose(np.sum(run(x) * u), wanted, rtol=1e-6)
+
+
 def test_what_is_smooth_of_values_of_two_calls_is_refused_with_what_works():
     with pytest.raises(GradientError, match=r"called once \(w = np.linalg.eigvalsh\(x\)\)"):
         hessian(lambda x: np.cos(ev(x)[1] - ev(x)[0]))(np.eye(2))

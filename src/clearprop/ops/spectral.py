@@ -74,10 +74,11 @@ def _quotients(g: Any, w: Any, limits: Any) -> tuple[Any, Any]:
     scale = np.max(np.absolute(w), axis=-1, initial=0)[..., None, None]
     others = ~np.eye(n, dtype=bool)
     equal = near(np.expand_dims(w, -1), np.expand_dims(w, -2), scale) & others
-    alike = (
-        np.absolute(_pairs(g))
-        <= 1024 * np.finfo(w.dtype).eps * np.max(np.absolute(g), axis=-1, keepdims=True, initial=0)[..., None]
+    level = (
+        1024 * np.finfo(w.dtype).eps * np.max(np.absolute(g), axis=-1, keepdims=True, initial=0)[..., None]
     )
+    apart = 2 * np.absolute(limits * _pairs(w))  # what differs by rounding is sent what differs by so much
+    alike = np.absolute(_pairs(g)) <= np.where(np.isfinite(apart), apart, w.dtype.type(0)) + level
     known = equal & np.isfinite(limits) & alike
     usual = _pairs(g) * inverse_or_zero(np.where(equal, w.dtype.type(0), _pairs(w)))
     return np.where(known, limits, usual), equal & ~known
