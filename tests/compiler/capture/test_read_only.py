@@ -50,6 +50,7 @@ WRITABLE = {
     "meshgrid": lambda y: np.meshgrid(y[0], y[1])[0],
     "expand_dims": lambda y: np.expand_dims(y, 0),
     "ravel": np.ravel,
+    "flatten": lambda y: y.flatten(),
     "split": lambda y: np.split(y, 3)[0],
     "repeat": lambda y: np.repeat(y, 2, axis=0),
 }
@@ -83,7 +84,9 @@ def test_a_copy_of_an_argument_by_tile_is_written_into(executor):
         grid[0] = 5.0
         tiled = np.tile(x, (1, 1))
         tiled[0] = 7.0
-        return grid + tiled + x
+        row = x.flatten()
+        row[0] = 9.0
+        return grid + tiled + x + row[:3]
 
     compiled = clearprop.compile(step, executor=executor, prove="never")
     for x in (X, X + 1):
@@ -98,6 +101,20 @@ def test_entries_that_lie_on_each_other_are_refused():
 
     with pytest.raises(RecordingError, match="one entry for several"):
         clearprop.compile(step)(X)
+
+
+@pytest.mark.parametrize("executor", available_executors())
+@pytest.mark.parametrize("name", ["conj", "conjugate"])
+def test_the_conjugate_of_real_numbers_is_the_array_itself(name, executor):
+    def step(x):
+        y = x * 2
+        z = getattr(y, name)()
+        z[0] = 5.0
+        return y, z
+
+    for x in (X, X * (1 + 2j)):
+        for got, wanted in zip(clearprop.compile(step, executor=executor)(x), step(x), strict=True):
+            np.testing.assert_array_equal(got, wanted)
 
 
 def test_a_first_power_is_the_matrix_itself():

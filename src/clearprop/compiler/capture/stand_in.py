@@ -108,6 +108,16 @@ class StandIn:
         """Return an array of its own with the same entries."""
         return _recorder().copied(self)
 
+    def flatten(self) -> Any:
+        """Return a row of its own of all entries, where a Tensor may share them."""
+        return _recorder().copied(self.reshape(-1))
+
+    def conj(self) -> Any:
+        """Return the array itself where its numbers are real, as NumPy's method does and its function not."""
+        return np.conjugate(self) if self.dtype.kind == "c" else self
+
+    conjugate = conj
+
     def __copy__(self) -> Any:
         return StandIn.copy(self)
 
