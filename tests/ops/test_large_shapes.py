@@ -1,6 +1,7 @@
 """Shares of gamma variables of large shapes, and what stands on them, where SciPy sums too few terms."""
 
 import importlib
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -58,3 +59,19 @@ def test_the_distributions_of_large_shapes_have_these_shares_and_quantiles():
     assert special.gammainc(Tensor(np.float32(a)), np.float32(x)).dtype == np.float32
     of_both = compile(lambda a, x: ops["gammainc"](a, x), executor="numpy")
     np.testing.assert_allclose(of_both(np.float64(a), np.float64(x)), share, rtol=1e-11)
+
+
+def test_many_shares_take_the_memory_of_a_few():
+    x = np.linspace(99.93e6, 99.955e6, 20_000)
+    gammainc, inverse = ops["gammainc"], ops["gammaincinv"]
+    tracemalloc.start()
+    try:
+        share = gammainc(1e8, x)
+        place = inverse(1e8, share)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    np.testing.assert_allclose(share[[0, -1]], [1.2652725299611573e-12, 3.3874288798409002e-06], rtol=1e-11)
+    np.testing.assert_allclose(place, x, rtol=1e-14)
+    assert peak < 2e7  # all points of all entries at once take 1.6e8

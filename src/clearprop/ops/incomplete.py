@@ -226,7 +226,7 @@ def _mended(z: Any, xs: tuple[Any, ...], wrong: Any, right: Callable[..., Any]) 
         return z
     z = np.array(z)
     with np.errstate(all="ignore"):
-        z[wrong] = right(*(x[wrong] for x in xs))
+        z[wrong] = _by_blocks(right, *(x[wrong] for x in xs))
     return z[()]
 
 
