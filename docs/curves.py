@@ -114,7 +114,8 @@ def _two(name: str, f: Any, folder: Path, low: float = -4.0, high: float = 4.0) 
     figure, axes = _figure()
     axes.axhline(0, color="#d1d5db", lw=0.6)
     axes.plot(xs, np.where(np.abs(values) < 12, values, np.nan), color=VALUE, label=name)
-    axes.plot(xs, np.where(np.abs(slopes) < 12, slopes, np.nan), color=SLOPE, ls="--", label="derivative")
+    drawn = np.isfinite(values) & (np.abs(slopes) < 12)  # 1 / x has values where log has none
+    axes.plot(xs, np.where(drawn, slopes, np.nan), color=SLOPE, ls="--", label="derivative")
     axes.legend(frameon=False)
     return _saved(
         figure, folder, name, f"The curve of {name} from {low:g} to {high:g}, and of its derivative"
