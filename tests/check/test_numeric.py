@@ -127,3 +127,19 @@ def test_what_is_nothing_but_rounding_has_an_error_of_that_size():
 
         found = estimate(corner, diagonal)
         assert np.all(np.abs(found.grads[0]) <= 10 * found.errors[0]), seed
+
+
+def test_what_nearer_steps_refute_is_looked_for_with_smaller_ones():
+    """From afar the slope is 1, and it is 5 within a hundred-millionth."""
+    assert numerical_grad(lambda x: np.where(np.abs(x - 1) < 1e-8, 5 * x, x + 4), 1.0) == pytest.approx(5)
+
+
+def test_steps_are_halved_until_both_sides_of_a_kink_are_told():
+    """The central difference of an even function is 0 at once, and says nothing of the sides."""
+    probe = Probe(lambda x: np.abs(np.sin(30 * x)), (np.array([0.0]),))
+    at = probe.start()
+    (found,) = columns(probe, 0, at)
+
+    assert found.kink.all()
+    assert found.right == pytest.approx(30)
+    assert found.left == pytest.approx(-30)
