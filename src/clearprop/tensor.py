@@ -553,14 +553,15 @@ class Tensor(ChangedByHand, Shared):
             raise TypeError(lesson("t.astype(dtype)", wanted, got, f"t is {self!r}.", hint))
         return ops["astype" if dtype.kind in "fc" else "truncate"](self, dtype=dtype)
 
-    def reshape(self, *shape: Any) -> Tensor:
-        return ops["reshape"](self, shape[0] if len(shape) == 1 else shape)
+    def reshape(self, *shape: Any, order: Any = "C") -> Tensor:
+        shape = shape[0] if len(shape) == 1 else shape
+        return ops["reshape"](self, shape) if order == "C" else np.reshape(self, shape, order)  # type: ignore[return-value]
 
-    def ravel(self) -> Tensor:
-        return ops["reshape"](self, (-1,))
+    def ravel(self, order: Any = "C") -> Tensor:
+        return ops["reshape"](self, (-1,)) if order == "C" else np.ravel(self, order)  # type: ignore[return-value]
 
-    def flatten(self) -> Tensor:
-        return ops["reshape"](self, (-1,))
+    def flatten(self, order: Any = "C") -> Tensor:
+        return self.ravel(order)
 
     def transpose(self, *axes: Any) -> Tensor:
         """Return the axes in the order given, reversed where none is: NumPy's meaning, not PyTorch's."""
