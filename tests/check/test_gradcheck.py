@@ -5,7 +5,7 @@ import pytest
 
 import clearprop
 from clearprop import GradientError, Tensor
-from clearprop.check import gradcheck
+from clearprop.check import gradcheck, numerical_grad
 from clearprop.check.cause import Evidence, likely_cause
 from clearprop.registry import ops
 from clearprop.testing import broken
@@ -47,9 +47,29 @@ def test_entries_on_a_kink_are_listed_apart():
 
 
 def test_a_point_at_the_edge_of_the_domain_uses_the_side_that_exists():
-    found = report(lambda x: (x**1.5).sum(), np.array([0.0, 1.0]))
+    found = report(lambda x: (x + x**1.5).sum(), np.array([0.0, 1.0]))
 
     assert found
+    assert (found.checked, found.skipped) == (2, 0)
+    assert numerical_grad(lambda x: (2 - x) ** 1.5 - 3 * x, 2.0) == pytest.approx(-3, abs=1e-4)
+    with broken(ops["multiply"], 0, lambda d, *rest, **attrs: 1.01 * d):
+        assert report(lambda x: x * (1 + np.sqrt(x)), 0.0).verdict == "WRONG"
+
+
+@pytest.mark.parametrize(("f", "x"), [(np.sqrt, 0.0), (np.arccos, 1.0), (np.arctanh, 1.0), (np.log, 0.0)])
+def test_of_a_slope_that_grows_without_end_nothing_is_told(f, x):
+    found = report(f, x)
+
+    assert (found.checked, found.skipped, found.verdict) == (1, 1, "cannot tell")
+    assert not np.isfinite(numerical_grad(f, x))
+
+
+@pytest.mark.parametrize("f", [lambda x: np.sum(np.sqrt(x) ** 2), lambda x: np.sum(np.arccosh(1 + x) ** 2)])
+def test_a_gradient_that_is_lost_at_the_edge_of_a_domain_is_wrong(f):
+    x = np.array([0.0, 1.0, 0.5])
+
+    assert report(f, x).verdict == "WRONG"
+    assert clearprop.taylor_check(f, x, raise_on_failure=False).verdict == "WRONG"
 
 
 def test_second_order():

@@ -344,7 +344,7 @@ def test_an_own_network_of_a_table(tmp_path, capsys, own):
     [
         ("narrow", "wants answers of shape (2, 3): (2, 7) of inputs of shape (2, 1, 8, 8)."),
         ("strange", "or of one of them, or of nothing: it asks for 'width'."),
-        ("fails", "failed with ValueError: Linear(...): wants out_features as a whole number of"),
+        ("fails", "ArgumentError: Linear(out_features=): wants out_features as a whole number: 'x'"),
         ("nothing", "wants nothing(input_shape, outputs) to return a clearprop.nn.Module: a NoneType."),
         ("word", "wants a function or a class of that name: there is something else called 'word' in it."),
         ("gone", "wants a function or a class of that name: there is no 'gone' in it."),

@@ -101,9 +101,16 @@ def test_samples_of_different_shapes_are_explained():
         next(iter(DataLoader([np.zeros(2), np.zeros(3)], batch_size=2)))
 
 
-@pytest.mark.parametrize("size", [0, -1, 2.5])
-def test_a_batch_size_is_a_whole_number(size):
-    with pytest.raises(ValueError, match=r"DataLoader\(batch_size=\): wants a whole number of 1 or more"):
+@pytest.mark.parametrize(
+    ("size", "wanted"),
+    [
+        (0, "a whole number of 1 or more"),
+        (-1, "a whole number of 1 or more"),
+        (2.5, "batch_size as a whole number"),
+    ],
+)
+def test_a_batch_size_is_a_whole_number(size, wanted):
+    with pytest.raises(ValueError, match=rf"DataLoader\(batch_size=\): wants {wanted}"):
         loader_of(batch_size=size)
 
 
@@ -133,9 +140,16 @@ def test_what_is_no_number_of_a_sample_is_refused(order):
         list(DataLoader(TensorDataset(np.arange(4)), sampler=order))
 
 
-@pytest.mark.parametrize("options", [{"workers": 1.5}, {"prefetch": True}, {"workers": -1}])
-def test_workers_are_whole_numbers(options):
-    with pytest.raises(ValueError, match="wants whole numbers, 0 or more and 1 or more"):
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({"workers": 1.5}, "workers as a whole number: 1.5"),
+        ({"prefetch": True}, "prefetch as a whole number: True"),
+        ({"workers": -1}, "whole numbers, 0 or more and 1 or more"),
+    ],
+)
+def test_workers_are_whole_numbers(options, wanted):
+    with pytest.raises(ValueError, match=f"wants {wanted}"):
         loader_of(**options)
 
 
@@ -152,7 +166,7 @@ def test_workers_are_whole_numbers(options):
     ({"seed": 1, "generator": np.random.default_rng(0)}, ValueError, "one of seed= and generator="),
     ({"generator": np.random.RandomState(0)}, TypeError, "wants a generator of NumPy"),
     ({"seed": -1}, ValueError, "wants whole numbers of 0 or more: -1"),
-    ({"seed": "x"}, ValueError, "wants whole numbers of 0 or more: 'x'"),
+    ({"seed": "x"}, ValueError, "wants seed as a whole number or None: 'x'"),
 ])  # fmt: skip
 def test_what_would_be_passed_over_is_refused(options, kind, match):
     with pytest.raises(kind, match=match):

@@ -455,8 +455,8 @@ def test_what_does_not_travel_to_a_spawned_worker_is_refused():
     ("options", "error", "match"),
     [
         ({"num_workers": -1}, ValueError, "wants a whole number, 0 or more: -1"),
-        ({"num_workers": 1.5}, ValueError, "wants a whole number"),
-        ({"num_workers": True}, ValueError, "wants a whole number"),
+        ({"num_workers": 1.5}, ValueError, "wants num_workers as a whole number: 1.5"),
+        ({"num_workers": True}, ValueError, "wants num_workers as a whole number: True"),
         ({"num_workers": 2, "workers": 2}, ValueError, "wants threads or processes"),
         ({"persistent_workers": True}, ValueError, "is about worker processes: there are none"),
         ({"multiprocessing_context": "fork"}, ValueError, "is about worker processes"),

@@ -244,7 +244,7 @@ def _shift(shifted: list[Shifted], sizes: Any) -> tuple[Any, Any]:
 
 def _noise(ahead: Any, behind: Any, eps: float, size: Any) -> Any:
     """Return what rounding makes of two values, or of the terms that they are sums of."""
-    large = np.maximum(np.abs(ahead), np.abs(behind))
+    large = np.fmax(np.abs(ahead), np.abs(behind))  # of the one there is, at the edge of a domain
     return eps * np.maximum(large, size)
 
 
@@ -301,9 +301,11 @@ def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight:
     value = np.where(better, mean, central[0])
     error = np.where(better, spread, central[1])
     lonely = ~np.isfinite(central[1]) & ~np.isfinite(spread)
-    edge = lonely & (np.isfinite(left[1]) | np.isfinite(right[1]))
     side = np.isfinite(right[1])
-    only = [np.where(side, *both) for both in zip(right, left, strict=True)]
+    only = np.where(side, right[0], left[0]), np.where(side, right[1], left[1])
+    edge = (
+        lonely & np.isfinite(only[1]) & _roughly(only)
+    )  # a slope that grows without end, as that of sqrt at 0, is not
     value = np.where(edge, only[0], value)
     error = np.where(edge, only[1], error)
     return Slopes(value, error, left[0], right[0], kink, edge)

@@ -200,9 +200,10 @@ class Search:
             self._deeper(noted, table, floor)
         table = sorted(set(table), reverse=True)
         slope = _slope(table, floor)
-        if wrong and not kink and slope > BETWEEN and self.corner(v) is None:
+        seen = [pair for pair in table if pair[1] > floor]
+        if wrong and not kink and seen and slope > BETWEEN and self.corner(v) is None:
             # The remainder falls with h^2 and no entry is wrong: it is the extrapolation that errs.
-            wrong, (h, rest) = False, [pair for pair in table if pair[1] > floor][-1]
+            wrong, (h, rest) = False, seen[-1]
             off, vague = rest / h, rest / h > 1e-4 * size
         return Along(slope, table, off, wrong or not vague, wrong, kink)
 

@@ -225,7 +225,7 @@ def of_finite_condition(g: Any, x: Any) -> Any:
         wanted = "the condition number of a singular matrix is infinite, and has no slope"
         hint = "np.linalg.cond(x, -2), which is 0 there, or a matrix that is not singular"
         raise GradientError(lesson("cond(x), backward", wanted, f"{np.ravel(x)[:6]}", hint=hint))
-    return +g
+    return +np.broadcast_arrays(g, x)[0]  # of many examples one g may be for all
 
 
 condition.batch = of_finite_condition.batch = by_entries
