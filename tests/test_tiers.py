@@ -240,6 +240,8 @@ def test_tiers_that_ask_for_the_same_packages_have_one_environment(tool, monkeyp
     folders = {name: tool.environment(tier).parents[1].name for name, tier in known.items()}
 
     assert folders["test"] == folders["test-compiler"] == folders["examples"] == "test"
+    assert folders["parity"] == folders["test-engines"] == "parity"
+    assert folders["test-estimators"] == folders["test-pages"]
     assert sorted(made) == sorted({str(tmp_path / ".venv" / folder) for folder in folders.values()})
     for name, folder in folders.items():
         assert installed(known[name]) == installed(known[folder])

@@ -303,9 +303,7 @@ def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight:
     lonely = ~np.isfinite(central[1]) & ~np.isfinite(spread)
     side = np.isfinite(right[1])
     only = np.where(side, right[0], left[0]), np.where(side, right[1], left[1])
-    edge = (
-        lonely & np.isfinite(only[1]) & _roughly(only)
-    )  # a slope that grows without end, as that of sqrt at 0, is not
+    edge = lonely & np.isfinite(only[1]) & _roughly(only)  # sqrt's at 0, which grows without end, is none
     value = np.where(edge, only[0], value)
     error = np.where(edge, only[1], error)
     return Slopes(value, error, left[0], right[0], kink, edge)
