@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from clearprop import Tensor, grad
+from clearprop.registry import ops
 
 special = pytest.importorskip("scipy.special")
 scipy_or_ours = pytest.importorskip("clearprop.scipy.special")
@@ -109,3 +110,55 @@ def test_values_that_scipys_formula_loses():
     np.testing.assert_allclose(of("cotdg", 3.0), 19.081136687728208, rtol=1e-14)
     np.testing.assert_allclose(of("inv_boxcox1p", 5.0, 1e-200), np.expm1(5.0), rtol=1e-14)
     assert of("powm1", 1e-300, -3.0) == inf
+    assert of("powm1", -1e-300, -3.0) == -inf
+    assert of("powm1", 0.5, -inf) == inf
+
+
+def test_mended_values_keep_the_type_of_scipys_and_its_values_at_infinity():
+    ends = np.array([np.nan, inf, -inf, 0.0, -0.0, 1.0, -3.5])
+
+    found = special.powm1(Tensor(ends[:, None]), Tensor(ends)).value
+    short = special.inv_boxcox1p(2, Tensor(np.array([1.0, 0.5, 0.0], np.float32))).value
+
+    np.testing.assert_array_equal(found, special.powm1(ends[:, None], ends))
+    np.testing.assert_allclose(short, [2.0, 3.0, math.expm1(2.0)], rtol=1e-6)
+    assert short.dtype == np.float32
+
+
+RISES = [
+    (2.5, 1e-9), (1e-9, -1.0), (-2.3, 1.0), (-0.3, -0.6), (-0.3, 1e-9), (1.5, -2.2), (-1.5, 2.2),
+    (-40.25, -7.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "m"), RISES)
+def test_a_rise_of_digamma_and_its_derivatives_are_those_of_110_digits(x, m):
+    mpmath = pytest.importorskip("mpmath")
+    rise = ops["digamma_rise"]
+    x, m = np.float64(x), np.float64(m)
+    found = [rise.forward(x, m)]
+    for order in ((0,), (1,), (0, 0), (0, 1), (1, 1), (0, 0, 0)):
+        slope = rise
+        for i in order:
+            slope = grad(slope, argnums=i)
+        found.append(slope(x, m))
+
+    with mpmath.workdps(110):
+        a, b = mpmath.mpf(float(x)), mpmath.mpf(float(m))
+        end, both = [mpmath.psi(k, a + b) for k in range(4)], [mpmath.psi(k, a) for k in range(4)]
+        apart = [p - q for p, q in zip(end, both, strict=True)]
+        wanted = [apart[0], apart[1], end[1], apart[2], end[2], end[2], apart[3]]
+    np.testing.assert_allclose(found, [float(w) for w in wanted], rtol=1e-9)
+
+
+@pytest.mark.parametrize("x", [1e-12, 1 - 1e-12, 2.5, -3.0, 1e6 + 0.25, -7.75])
+def test_sine_and_cosine_of_half_turns_keep_their_digits_at_whole_numbers(x):
+    rest = x - round(x)
+    sign = -1 if round(x) % 2 else 1
+    wanted = sign * np.sin(np.pi * rest), sign * np.cos(np.pi * rest)
+
+    found = ops["sinpi"](np.float64(x)), ops["cospi"](np.float64(x))
+    slopes = grad(ops["sinpi"])(x), grad(ops["cospi"])(x)
+
+    np.testing.assert_allclose(found, wanted, rtol=1e-15)
+    np.testing.assert_allclose(slopes, [math.pi * wanted[1], -math.pi * wanted[0]], rtol=1e-15)

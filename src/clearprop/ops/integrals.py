@@ -91,16 +91,16 @@ def _inverse_by_power(z: Any, y: Any, k: Any) -> Any:
 
 
 def _whole_power(z: Any, x: Any, y: Any) -> Any:
-    """x^y - 1, infinite where the power is no float."""
-    with np.errstate(all="ignore"):
-        return np.where(np.power(x, y, dtype=z.dtype) == np.inf, z.dtype.type(np.inf), z)[()]
+    """x^y - 1, infinite where the power of finite numbers, or of a positive one, is no float."""
+    power = np.power(x, y, dtype=z.dtype)
+    real = (x > 0) | ((x < 0) & (np.absolute(x) < np.inf) & (np.absolute(y) < np.inf))
+    return np.where(real & (np.absolute(power) == np.inf), power, z)
 
 
 def _whole_cotangent(z: Any, x: Any) -> Any:
     """1 / tandg(x) near half turns, where SciPy's is the tangent of a rounded 90 - x."""
     t = importlib.import_module("scipy.special").tandg(x)
-    with np.errstate(all="ignore"):
-        return np.where((np.absolute(t) < 0.1) & (t != 0), 1 / t, z)[()]
+    return np.where((np.absolute(t) < 0.1) & (t != 0), 1 / t, z)
 
 
 def _beyond(x: Any, sign: float) -> Any:

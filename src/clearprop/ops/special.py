@@ -33,7 +33,10 @@ _refusing: set[Any] = set()  # the rules that `refused` made
 def _scipys(name: str, mend: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def forward(*xs: Any) -> Any:
         z = getattr(importlib.import_module("scipy.special"), name)(*xs)
-        return z if mend is None else mend(z, *xs)
+        if mend is None:
+            return z
+        with np.errstate(all="ignore"):  # SciPy's functions do not warn
+            return np.asarray(mend(z, *xs)).astype(z.dtype, copy=False)[()]
 
     forward.__name__ = forward.__qualname__ = name
     forward.__module__ = "scipy.special"  # whose function it is: what writes it down says so
@@ -152,19 +155,30 @@ def digammas(x: Any, y: Any) -> Any:
     return _digamma(np.where(both, 1 - x, x)) - _digamma(np.where(both, 1 - y, y))
 
 
-def _turned(x: Any) -> tuple[Any, Any]:
-    """Return sin(pi x) and cos(pi x), the sine with all digits near whole numbers."""
-    whole = np.rint(x)
-    sign, rest = 1 - 2 * np.remainder(whole, 2), math.pi * (x - whole)
-    return sign * np.sin(rest), sign * np.cos(rest)
+def _half_turns(wave: Callable[..., Any]) -> Callable[..., Any]:
+    """The sine or cosine of pi x, with all digits near whole numbers."""
+
+    def forward(x: Any) -> Any:
+        whole = np.rint(x)
+        return (1 - 2 * np.remainder(whole, 2)) * wave(math.pi * (x - whole))
+
+    return forward
+
+
+def _sinpi(x: Any) -> Any:
+    return ops["sinpi"](x)
+
+
+def _cospi(x: Any) -> Any:
+    return ops["cospi"](x)
 
 
 def inverse_gamma_slope(z: Any, x: Any) -> Any:
     """-z digamma(x), and left of 1/2, by 1 / gamma(x) = gamma(1 - x) sin(pi x) / pi, what has no poles."""
     left = x < 0.5
     right, mirrored = np.where(left, 1, x), np.where(left, 1 - x, 1)
-    sine, cosine = _turned(np.where(left, x, 0))
-    beyond = cosine - _digamma(mirrored) * sine / math.pi
+    turn = np.where(left, x, 0)
+    beyond = _cospi(turn) - _digamma(mirrored) * _sinpi(turn) / math.pi
     return np.where(left, ops["gamma"](mirrored) * beyond, -z * _digamma(right))
 
 
@@ -184,17 +198,60 @@ def log_ndtr_slope(z: Any, x: Any) -> Any:
 
 def digamma_rise(x: Any, m: Any) -> Any:
     """digamma(x + m) - digamma(x), also where m is small beside x."""
+    return ops["digamma_rise"](x, m)
+
+
+def _sides(x: Any, m: Any) -> tuple[Any, Any, Any]:
+    """Where x and x + m are right of 0, where 1 - x and 1 - x - m are, and where neither is a pole there."""
     there, whole = (x > 0) & (x + m > 0), np.floor(m) == m
     left = ~there & (x < 1) & (x + m < 1) & (np.abs(x) < np.inf) & (np.abs(m) < np.inf)
     poles = _is_pole(x) | _is_pole(x + m)
     left = left & (whole | ~poles)
+    return there, left, left & ~poles
+
+
+def _polygamma_rise(order: int, x: Any, m: Any) -> Any:
+    """That of x and m, or of 1 - x and -m where these are known."""
+    there, left, _ = _sides(x, m)
     a, by = np.where(left, 1.0 - x, np.where(there, x, 1.0)), np.where(left, -m, np.where(there, m, 0.0))
-    rise = ops["polygamma_rise"](a, by)
-    turns = left & ~poles  # pi (cot(pi x) - cot(pi (x + m))), of what x and m are off whole numbers
-    x_turn, m_turn = (math.pi * np.where(turns, v - np.rint(v), 0.2) for v in (x, m))
-    rise = rise + math.pi * np.where(turns, np.sin(m_turn) / (np.sin(x_turn) * np.sin(x_turn + m_turn)), 0.0)
+    return ops["polygamma_rise"](a, by, order=order)
+
+
+def _turns(x: Any, m: Any) -> tuple[Any, Any]:
+    """pi x and pi m without whole turns, of what both are off whole numbers; else of any."""
+    x_turn, m_turn = (math.pi * np.where(_sides(x, m)[2], v - np.rint(v), 0.2) for v in (x, m))
+    return x_turn, m_turn
+
+
+def _rise(x: Any, m: Any) -> Any:
+    """On the left, with pi (cot(pi x) - cot(pi (x + m))), of whose values at poles the difference is taken."""
+    there, left, turned = _sides(x, m)
+    u, v = _turns(x, m)
+    apart = math.pi * np.where(turned, np.sin(v) / (np.sin(u) * np.sin(u + v)), 0.0)
     known = there | left
-    return np.where(known, rise, digammas(np.where(known, 1.0, x + m), np.where(known, 1.0, x)))
+    far = digammas(np.where(known, 1.0, x + m), np.where(known, 1.0, x))
+    return np.where(known, _polygamma_rise(0, x, m) + apart, far)
+
+
+def _rise_by_x(z: Any, x: Any, m: Any) -> Any:
+    there, left, turned = _sides(x, m)
+    u, v = _turns(x, m)
+    apart = np.where(turned, np.sin(v) * np.sin(2 * u + v) / (np.sin(u) * np.sin(u + v)) ** 2, 0.0)
+    known, near = there | left, _polygamma_rise(1, x, m)
+    far = _trigamma(np.where(known, 1.0, x + m)) - _trigamma(np.where(known, 1.0, x))
+    return np.where(known, np.where(left, -near, near) - math.pi**2 * apart, far)
+
+
+def _rise_by_m(z: Any, x: Any, m: Any) -> Any:
+    _, left, turned = _sides(x, m)
+    u, v = _turns(x, m)
+    apart = np.where(turned, 1.0 / np.sin(u + v) ** 2, 0.0)
+    near = math.pi**2 * apart - _trigamma(np.where(left, 1.0 - x - m, 1.0))
+    return np.where(left, near, _trigamma(np.where(left, 1.0, x + m)))
+
+
+def _trigamma(x: Any) -> Any:
+    return ops["zeta"](2.0, x)
 
 
 def beta_slope(z: Any, x: Any, y: Any) -> Any:
@@ -234,8 +291,8 @@ def binomial_slopes() -> tuple[Any, Any]:
 
     def beyond(n: Any, k: Any) -> tuple[Any, Any, Any]:
         """For k above n, n over k is beta(n + 1, k - n) sin(pi (n - k + 1)) / pi: beta, sine / pi, cosine."""
-        sine, cosine = _turned(n - k + 1.0)
-        return ops["beta"](n + 1.0, k - n), sine / math.pi, cosine
+        turn = n - k + 1.0
+        return ops["beta"](n + 1.0, k - n), _sinpi(turn) / math.pi, _cospi(turn)
 
     def by_n(z: Any, n: Any, k: Any) -> Any:
         gone = _is_pole(n - k + 1) & ~_is_pole(n + 1) & ~_is_pole(k + 1)
@@ -296,6 +353,21 @@ def _numpys_i0(x: Any) -> Any:
     return z if x.dtype.kind != "f" or z.dtype == x.dtype else z.astype(x.dtype)
 
 
+elementwise(
+    "sinpi",
+    _half_turns(np.sin),
+    lambda z, x: math.pi * _cospi(x),
+    facts=Facts(domain=_ANY, kinks=False),
+    doc="sin(pi x)",
+)
+elementwise(
+    "cospi",
+    _half_turns(np.cos),
+    lambda z, x: -math.pi * _sinpi(x),
+    facts=Facts(domain=_ANY, kinks=False),
+    doc="cos(pi x)",
+)
+
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
@@ -328,6 +400,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("jv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["jv"](v - 1, x) - ops["jv"](v + 1, x)), doc="the Bessel function of order v; that by v is refused")
     _enter("iv",        (_POSITIVE, _POSITIVE),  no_rule, lambda z, v, x: 0.5 * (ops["iv"](v - 1, x) + ops["iv"](v + 1, x)), doc="the modified Bessel function of order v; that by v is refused")
     _enter("exp10",     _ANY,                    lambda z, x: z * LN10,                                    script="Math.pow(10, {})", doc="10 to the power x", singular=True)
+    elementwise("digamma_rise", _rise, _rise_by_x, _rise_by_m, facts=Facts(domain=(_POSITIVE, _POSITIVE), kinks=False), doc="digamma(x + m) - digamma(x)", singular=True)
     numpy_functions[np.i0] = _numpys_i0
     del ufunc_names["zeta"]  # SciPy's is a function that asks no Tensor
     for _name in ("zeta", "jv", "iv"):

@@ -203,9 +203,8 @@ def _whole_tricomi(z: Any, a: Any, b: Any, x: Any) -> Any:
     if not np.any(wrong):
         return z
     b = np.where(wrong, b, 1)
-    with np.errstate(all="ignore"):
-        turned = x ** (1.0 - b) * importlib.import_module("scipy.special").hyperu(a - b + 1.0, 2.0 - b, x)
-    return np.where(wrong, turned, z).astype(z.dtype)[()]
+    turned = x ** (1.0 - b) * importlib.import_module("scipy.special").hyperu(a - b + 1.0, 2.0 - b, x)
+    return np.where(wrong, turned, z)
 
 
 def _moment_slope(z: Any, a: Any, k: Any, v: Any) -> Any:

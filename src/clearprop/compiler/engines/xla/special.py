@@ -59,17 +59,35 @@ def _exprel(x: Any) -> Any:
     return jnp.where(near, 1, jnp.expm1(x) / jnp.where(near, 1, x))
 
 
+def _half_turns(wave: Callable[..., Any]) -> Callable[..., Any]:
+    def of_pi_x(x: Any) -> Any:
+        whole = jnp.rint(x)
+        return (1 - 2 * jnp.remainder(whole, 2)) * wave(jnp.pi * (x - whole))
+
+    return of_pi_x
+
+
+def _digamma_rise(x: Any, m: Any) -> Any:
+    """Of whole m on the left by 1 - x and -m, where the digammas are numbers, also where x is a pole."""
+    left = (x < 1) & (x + m < 1) & (jnp.floor(m) == m)
+    start, end = jnp.where(left, 1 - x, x), jnp.where(left, 1 - x - m, x + m)
+    return of.digamma(end) - of.digamma(start)
+
+
 FOLLOWING: dict[str, Callable[..., Any]] = {
     "exp10": lambda x: jnp.power(jnp.asarray(10.0, x.dtype), x),
     "erfcinv": lambda x: -of.ndtri(0.5 * x) / jnp.sqrt(jnp.asarray(2.0, x.dtype)),
     "betaincc": lambda a, b, x: of.betainc(b, a, 1 - x),
+    "cospi": _half_turns(jnp.cos),
     "cosm1": lambda x: -2 * jnp.sin(0.5 * x) ** 2,
+    "digamma_rise": _digamma_rise,
     "erfcx": lambda x: 2 * jnp.exp(x * x + of.log_ndtr(-jnp.sqrt(jnp.asarray(2.0, x.dtype)) * x)),
     "exprel": _exprel,
     "gammaln": gammaln,
     "huber": _huber,
     "loggamma": loggamma,
     "pseudo_huber": _pseudo_huber,
+    "sinpi": _half_turns(jnp.sin),
 }
 """What follows from functions that are there."""
 
