@@ -33,7 +33,8 @@ class HeldNumber:
         self.kind = kind
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name, self.place = name, f"_{name}_held"
+        self.name: str = name
+        self.place: str = f"_{name}_held"
 
     def __get__(self, holder: Any, owner: Any = None) -> Any:
         if holder is None:
@@ -100,7 +101,9 @@ class Advance:
     """
 
     def __init__(self, step: Callable[..., Any], schedule: Any, tensors: list[Tensor]) -> None:
-        self.step, self.schedule, self.tensors = step, schedule, tensors
+        self.step: Callable[..., Any] = step
+        self.schedule: Any = schedule
+        self.tensors: list[Tensor] = tensors
         deciding = set(schedule.optimizer.deciding())
         self.deciding: list[Tensor] = [t for t in tensors if t in deciding]
         self.after: Any = None

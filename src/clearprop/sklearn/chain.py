@@ -95,7 +95,8 @@ class FlatWeights:
     biases: list[Any]
 
     def __init__(self, chain: LayerChain, flat: Array) -> None:
-        self.flat, self.weighed = flat, flat[: chain.weighed]
+        self.flat: Array = flat
+        self.weighed: Array = flat[: chain.weighed]
         self.weights, self.biases = chain.layers(flat)
 
 

@@ -81,9 +81,11 @@ class AveragedModel(Module):
         use_buffers: bool = False,
     ) -> None:
         super().__init__()
-        self.module = copy.deepcopy(model)
+        self.module: Module = copy.deepcopy(model)
         self.register_buffer("n_averaged", np.array(0))
-        self.avg_fn, self.multi_avg_fn, self.use_buffers = avg_fn, multi_avg_fn, use_buffers
+        self.avg_fn: Averaging | None = avg_fn
+        self.multi_avg_fn: Callable[..., None] | None = multi_avg_fn
+        self.use_buffers: bool = use_buffers
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Compute what the model computes, with the averages."""

@@ -23,7 +23,7 @@ class Packing:
             wanted = "wants a function that returns arrays"
             raise TypeError(lesson(called, wanted, type(output).__name__, at_line()))
         self.form: Any = tree.rebuilt(output, [0.0] * len(values))
-        self.shapes = [np.shape(x) for x in values]
+        self.shapes: list[tuple[int, ...]] = [np.shape(x) for x in values]
         self.groups: dict[Any, list[int]] = {}
         self.rest: list[int] = []
         for k, x in enumerate(values):

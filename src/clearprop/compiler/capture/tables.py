@@ -75,7 +75,7 @@ class LargeTables:
         self.listener: Any = None  # who is told of what is read for the first time, while a run goes on
         self.settled = False  # whether the recording is over
         self.thread: int = threading.get_ident()  # whose run it is
-        self.few = FEW
+        self.few: int = FEW
         self.rebuilt: dict[int, tuple[Any, Any]] = {}  # tuples, and those that hold stand-ins instead
 
     def watch_all(self) -> None:

@@ -56,9 +56,9 @@ class Uses:
         self.codes: set[types.CodeType] = set()
         self.ran: dict[types.CodeType, set[int]] = {}  # instructions, of the user's code
         self.given: dict[int, set[Given]] = {}  # to which functions a thing was handed
-        self.sees = False  # whether it sees the run: another profiler may be there
-        self.steps = False  # whether it sees the single instructions: a debugger may be there
-        self.blind = False  # whether it has seen too little of it
+        self.sees: bool = False  # whether it sees the run: another profiler may be there
+        self.steps: bool = False  # whether it sees the single instructions: a debugger may be there
+        self.blind: bool = False  # whether it has seen too little of it
 
     def __enter__(self) -> Uses:
         self.sees = bool(self.things) and sys.getprofile() is None

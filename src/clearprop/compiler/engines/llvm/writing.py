@@ -31,7 +31,9 @@ class StepText:
     several: ClassVar[bool] = True  # whether threads are asked to take the parts of what can be shared
 
     def __init__(self, program: Program, places: Places, sequence: list[Region | Stop | Beginning]) -> None:
-        self.program, self.places, self.sequence = program, places, sequence
+        self.program: Program = program
+        self.places: Places = places
+        self.sequence: list[Region | Stop | Beginning] = sequence
         self.module: ModuleText = ModuleText()
         self.segments: list[str] = []
         self.stops: list[Group] = []
