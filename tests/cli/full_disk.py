@@ -17,6 +17,8 @@ from clearprop.interop.safetensors import save_safetensors
 from clearprop.see import draw, trace
 from clearprop.train import TableModel, save_checkpoint
 
+sys.dont_write_bytecode = True  # what is imported under the limit would stay in __pycache__, cut off
+
 
 def command(*words):
     return lambda path: main([str(path) if word == "@" else word for word in words])

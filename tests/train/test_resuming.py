@@ -152,6 +152,7 @@ FULL = """
 import resource, sys
 import numpy as np
 from clearprop import nn, train
+sys.dont_write_bytecode = True  # what is imported now would be cut off in __pycache__
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 model = nn.Sequential(nn.Linear(100, 100))
 data = np.ones((8, 100), np.float32), np.ones((8, 100), np.float32)
