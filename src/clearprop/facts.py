@@ -20,10 +20,10 @@ class Facts:
     - `kinks(*xs, **attrs)`: at which entries (of the output of an elementwise op, else of the first input)
       the slopes to the left and to the right may differ, or a jump may be; False for an op that has neither
       anywhere, None where nobody said.
-    - `smooth(i, g, z, xs, attrs, pull)` (of a length z, with a kink where it is 0): what its input `i`
-      receives where the recorded `g` takes the kink away, as 2 |x| does at |x|, which is then a part of
-      |x|^2, or None; and what is to be added to what the rule sends, or None. `pull(y, g, x)` is what x
-      receives where g arrives at y.
+    - `smooth(i, g, z, xs, attrs, pull)` (a `Smooth` of `ops/limits.py`; of a length z, whose kink is where it
+      is 0, or of one of several sides): what its input `i` receives where the recorded `g` takes the kink
+      away, as 2 |x| does at |x|, which is then a part of |x|^2, or None; and what is to be added to what the
+      rule sends, or None. `pull(y, g, x)` is what x receives where g arrives at y.
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition).
     - `flat`: where its slope tends to 0: `left` of 0 (relu), or on `both` sides, being steepest at 0 (tanh).
     - `makes`: `probability` for a function whose results are one each, `distribution` for one whose results

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.ops.differences import mixed_difference
 
 import clearprop
 from clearprop import Tensor, grad, hessian, kinks
@@ -62,10 +63,6 @@ SMOOTH = {  # name: f, where a length in it is 0
     "equal eigenvalues": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T) ** 2), np.eye(2)),
     "eigenvalues of 0": (lambda x: np.sum(np.linalg.eigvalsh(x + x.T, "U") ** 2) / 2, np.zeros((2, 2))),
 }
-
-
-def mixed_difference(f, x, u, v, t=1e-3):
-    return sum(i * j * f(x + t * (i * u + j * v)) for i in (-1, 1) for j in (-1, 1)) / (4 * t * t)
 
 
 @pytest.mark.parametrize("executor", [None, *(e for e in ("numpy", "llvm") if e in available_executors())])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tests.ops.differences import mixed_difference
 
 import clearprop
 from clearprop import GradientError, grad, hessian, jacobian
@@ -47,10 +48,6 @@ SMOOTH = {  # name: f, where values are equal or 0
         np.stack([np.eye(2), np.zeros((2, 2))]),
     ),
 }
-
-
-def mixed_difference(f, x, u, v, t=1e-3):
-    return sum(i * j * f(x + t * (i * u + j * v)) for i in (-1, 1) for j in (-1, 1)) / (4 * t * t)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)

@@ -12,7 +12,7 @@ from clearprop.define import define, elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
-from clearprop.ops.limits import of_choice, of_rectified
+from clearprop.ops.limits import of_larger, of_relu, of_smaller
 from clearprop.ops.quotient import of_length, sending
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -142,10 +142,10 @@ def _root(x: Any) -> Any:
 
 
 # fmt: off
-power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=True), advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=lambda x, y: np.equal(y, 0.5)), advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
                          doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
 square: Op     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
-sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends, root=True), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
+sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends, root=lambda x: True), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
                          doc="square root", singular=True)
 cbrt: Op       = elementwise("cbrt",       np.cbrt,       _third,                      numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root; both derivatives are within 4 ulp, compiled by llvm within 6", singular=True)
 reciprocal: Op = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
@@ -206,16 +206,16 @@ def _sigmoid(x: Any) -> Any:
 # fmt: off
 sigmoid: Op = elementwise("sigmoid",    _sigmoid,                         lambda z, x: z * sigmoid(-x), ufunc="expit", facts=Facts(flat="both", makes="probability"),
                           doc="1 / (1 + exp(-x)); the derivative keeps its precision in both tails")
-relu: Op       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0, facts=Facts(domain=POSITIVE, kinks=_zero, flat="left", smooth=of_rectified),
+relu: Op       = elementwise("relu",       lambda x: np.maximum(x, 0),       lambda z, x: x > 0, facts=Facts(domain=POSITIVE, kinks=_zero, flat="left", smooth=of_relu),
                          doc="max(x, 0); derivative 0 at 0, as in the lecture", choice=True)
 softplus: Op   = elementwise("softplus",   lambda x: np.logaddexp(x, 0),     lambda z, x: sigmoid(x),     doc="log(1 + exp(x)) without overflow")
 logsigmoid: Op = elementwise("logsigmoid", lambda x: -np.logaddexp(-x, 0),   lambda z, x: sigmoid(-x), ufunc="log_expit", doc="log(sigmoid(x)) without overflow")
 
 # --- choices: ties share the gradient equally ---------------------------------------------------------------
 maximum: Op = elementwise("maximum", np.maximum, lambda z, x, y: (x > y) * _half(z) + (x >= y) * _half(z), lambda z, x, y: (y > x) * _half(z) + (y >= x) * _half(z),
-                      numpy=np.maximum, facts=Facts(script="Math.max({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_choice), doc="the larger of x and y; a tie shares the gradient", choice=True)
+                      numpy=np.maximum, facts=Facts(script="Math.max({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_larger), doc="the larger of x and y; a tie shares the gradient", choice=True)
 minimum: Op = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half(z) + (x <= y) * _half(z), lambda z, x, y: (y < x) * _half(z) + (y <= x) * _half(z),
-                      numpy=np.minimum, facts=Facts(script="Math.min({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_choice), doc="the smaller of x and y; a tie shares the gradient", choice=True)
+                      numpy=np.minimum, facts=Facts(script="Math.min({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_smaller), doc="the smaller of x and y; a tie shares the gradient", choice=True)
 # fmt: on
 
 

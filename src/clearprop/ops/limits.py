@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,33 @@ _SEEN = 4000  # and so many are looked at, to find them
 _LONGEST_CHOICE = 24  # of a recorded larger one, which is often meant as a relu and seldom met at its tie
 
 
-_SIDES = ("maximum", "minimum", "fmax", "fmin", "max", "min", "sort", "clip", "relu")
+@dataclass(frozen=True, slots=True)
+class Smooth:
+    """The fact `smooth` of an op: what it sends at its kink, as `sends` says, and what kind of kink it has.
+
+    - `length`: whether it is one: |k| times as large for k times its input.
+    - `share`: how many times the size of d it holds, beside what is smooth: all of it is |d| (1), the larger
+      of two has a half of their difference's, and the smaller one minus a half.
+    - `root(*xs)`: of a power, where it is a square root, whose slope at 0 is infinite.
+    """
+
+    sends: Callable[..., tuple[Any, Any]]
+    length: bool = False
+    share: float = 0.0
+    root: Callable[..., Any] | None = None
+
+    def __call__(self, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
+        return self.sends(i, g, z, xs, attrs, pull)
+
+
+NO_KINK = Smooth(lambda i, g, z, xs, attrs, pull: (None, None))
+
+
+def _kink(x: Any) -> Smooth:
+    """Return the fact `smooth` of what `x` was computed by."""
+    op = x.op if isinstance(x, Tensor) else None
+    smooth = None if op is None else op.facts.smooth
+    return smooth if isinstance(smooth, Smooth) else NO_KINK
 
 
 # --- the limit ----------------------------------------------------------------------------------------------
@@ -71,10 +98,21 @@ def responses(g: Any, z: Tensor, pull: Pull, weights: list[Any]) -> list[Any] | 
     if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
         return None
     between = _between(g, z)
+    known = mode.recorder is None and not any(isinstance(x, BatchTensor) for x in (g, z))
     longest = _LONGEST_KNOWN if mode.recorder is None else _LONGEST
-    if not 0 < len(between) <= longest or any(node.op and node.op.name in _SIDES for node in between):
+    if not 0 < len(between) <= longest or any(_compares(node, known) for node in between):
         return None
     return _responses(g, z, between, pull, weights, False)
+
+
+def _compares(node: Tensor, known: bool) -> bool:
+    """Whether a node may be one of several sides: a larger one; one at a kink, where values are `known`."""
+    op = node.op
+    if op is None or not callable(op.facts.kinks):
+        return False
+    if op.facts.smooth is not None:
+        return 0 < abs(_kink(node).share) < 1
+    return not known or bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
 
 
 def _responses(
@@ -112,11 +150,12 @@ def may_have_limit(node: Tensor, known: bool) -> bool:
     op = node.op
     if op is None or op.facts.smooth is None:
         return False
-    if op.name == "power" and not np.all(np.equal(node.values[1], 0.5)):
+    root = _kink(node).root
+    if root is not None and not np.all(root(*node.values)):
         return False
     if not known:
         return True
-    if op.name in ("sqrt", "power"):
+    if root is not None:
         return bool(np.any(node._value == 0))
     return bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
 
@@ -170,20 +209,19 @@ def _twin(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
     if node.op is z.op:
         if computed_again(node, z):
             return lambda still: still
-        share = _share(node, z) if node.op.name in _LENGTHS else 0.0
+        share = _share(node, z) if _kink(node).length else 0.0
         if share:
             return lambda still: still * share
-    if node.op.name in _HALVES and z.op.name in _HALVES:
-        return _of_one_size(node, z)
-    if _OTHER.get(node.op.name) != z.op.name or node.attrs != z.attrs or not _same(node.inputs, z.inputs):
+    half, other = _kink(node).share, _kink(z).share
+    if not half or not other or node.op.kind != z.op.kind:
         return None
-    if node.inputs[0].size == 2 * z.size:
+    if node.op.kind == "elementwise":
+        return _of_one_size(node, z)
+    if half + other or node.attrs != z.attrs or not _same(node.inputs, z.inputs):
+        return None
+    if node.inputs[0].size == 2 * z.size:  # the largest of two and the smallest
         return lambda still: np.sum(z.inputs[0], **z.attrs) - still
     return None
-
-
-_OTHER = {"max": "min", "min": "max"}
-_HALVES = {"absolute": 1.0, "fabs": 1.0, "maximum": 0.5, "fmax": 0.5, "minimum": -0.5, "fmin": -0.5}
 
 
 def _of_one_size(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
@@ -196,11 +234,10 @@ def _of_one_size(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
 
 def _sized(x: Tensor) -> tuple[float, tuple[Any, ...], Callable[[], Any]]:
     """Return k, d and s of x = s + k |d|, where d is a Tensor or what one of two is above the other."""
-    assert x.op is not None
-    share, xs = _HALVES[x.op.name], x.inputs
+    share, xs = _kink(x).share, x.inputs
     if len(xs) == 1:
         k, d = _apart(*xs, 0)
-        return share * abs(k), d, lambda: 0.0
+        return share * abs(k), d, lambda: xs[0] * (1 - share)
     k, d = _apart(*xs)
     return share * abs(k), d, lambda: (xs[0] + xs[1]) * 0.5
 
@@ -209,7 +246,7 @@ def _apart(x: Any, y: Any) -> tuple[float, tuple[Any, ...]]:
     """Return how often x - y holds a Tensor, and that, or the difference of two."""
     (a, k), (b, m) = _scaled(x), _scaled(y)
     if b.__class__ in (int, float) and b == 0:
-        if isinstance(a, Tensor) and a.op is not None and a.op.name == "subtract":
+        if isinstance(a, Tensor) and a.op is not None and a.op.derivatives == (1, -1):
             unit, d = _apart(*a.inputs)
             return k * unit, d
         return k, (a,)
@@ -229,15 +266,27 @@ def _share(node: Tensor, z: Tensor) -> float:
 def _scaled(x: Any) -> tuple[Any, float]:
     """Return what `x` is a multiple of, by written numbers, and the product of these."""
     k = 1.0
-    while isinstance(x, Tensor) and x.op is not None and x.op.name in ("multiply", "divide", "negative"):
-        y, *by = x.inputs if isinstance(x.inputs[0], Tensor) or x.op.name == "divide" else x.inputs[::-1]
-        if not isinstance(y, Tensor) or not all(isinstance(number, (int, float)) for number in by):
-            break
-        k = -k if x.op.name == "negative" else k
-        for number in by:
-            k = k * number if x.op.name == "multiply" else k / number if number else 0.0
-        x = y
+    while isinstance(x, Tensor) and (factor := _factor(x)) is not None:
+        (x,) = (y for y in x.inputs if isinstance(y, Tensor))
+        k *= factor
     return x, k
+
+
+def _factor(x: Tensor) -> float | None:
+    """Return the number of times that x is its input, where it is linear in it and the rest are numbers."""
+    op, inside = x.op, [i for i, y in enumerate(x.inputs) if isinstance(y, Tensor)]
+    if op is None or op.kind != "elementwise" or x.attrs or x.dtype.kind != "f" or len(inside) != 1:
+        return None
+    steady = len(op.derivatives) > inside[0] and isinstance(op.derivatives[inside[0]], int)
+    written = all(isinstance(y, (int, float, Tensor)) for y in x.inputs)
+    if not written or not (steady or inside[0] in op.facts.linear):
+        return None
+    with np.errstate(all="ignore"):
+        offset, factor = (
+            op.forward(*(np.float64(unit) if isinstance(y, Tensor) else y for y in x.inputs))
+            for unit in (0, 1)
+        )
+    return float(factor) if offset == 0 and np.isfinite(factor) else None
 
 
 def computed_again(g: Tensor, z: Tensor, depth: int = _DEEPEST) -> bool:
@@ -305,8 +354,7 @@ def _certain(i: int, g: Any, z: Tensor, xs: Any) -> Any:
     x, y = xs[i], xs[1 - i]
     if not _is_length(x) or isinstance(y, Tensor) or not np.all(np.equal(y, 0)):
         return None
-    larger = z.op is not None and z.op.name in ("maximum", "fmax")
-    return np.where(x >= y if larger else x < y, g, z.dtype.type(0))
+    return np.where(x >= y if _kink(z).share > 0 else x < y, g, z.dtype.type(0))
 
 
 def of_rectified(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
@@ -315,8 +363,8 @@ def of_rectified(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: P
 
 
 def _is_length(x: Any) -> bool:
-    op = x.op if isinstance(x, Tensor) else None
-    return isinstance(x, Tensor) and (x in _within.still or (op is not None and op.name in _LENGTHS))
+    return isinstance(x, Tensor) and (x in _within.still or _kink(x).length)
 
 
-_LENGTHS = ("absolute", "fabs", "hypot", "norm", "std")
+of_larger, of_smaller = Smooth(of_choice, share=0.5), Smooth(of_choice, share=-0.5)
+of_relu = Smooth(of_rectified, share=0.5)  # (x + |x|) / 2

@@ -11,7 +11,7 @@ from clearprop.define import define, elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
-from clearprop.ops.limits import of_choice
+from clearprop.ops.limits import of_larger, of_smaller
 from clearprop.ops.normal import polynomial
 from clearprop.ops.plane import conjugated
 from clearprop.ops.quotient import of_length
@@ -57,8 +57,8 @@ def _power_of_two(z: Any, x: Any) -> Any:
 
 # fmt: off
 fabs: Op       = elementwise("fabs",       np.fabs,       lambda z, x: np.sign(x),                    numpy=np.fabs,       facts=Facts(script="Math.abs({})", domain=_POSITIVE, kinks=_zero, smooth=of_length(lambda x: x)), doc="|x| as a float; derivative 0 at 0")
-fmax: Op       = elementwise("fmax",       np.fmax,       _larger,  lambda z, x, y: _larger(z, y, x),       numpy=np.fmax,       facts=Facts(script="cp.fmax({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_choice), doc="the larger of x and y, or the one that is a number; a tie shares the gradient", choice=True)
-fmin: Op       = elementwise("fmin",       np.fmin,       _smaller, lambda z, x, y: _smaller(z, y, x),      numpy=np.fmin,       facts=Facts(script="(-cp.fmax(-({}), -({})))", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_choice), doc="the smaller of x and y, or the one that is a number; a tie shares the gradient", choice=True)
+fmax: Op       = elementwise("fmax",       np.fmax,       _larger,  lambda z, x, y: _larger(z, y, x),       numpy=np.fmax,       facts=Facts(script="cp.fmax({}, {})", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_larger), doc="the larger of x and y, or the one that is a number; a tie shares the gradient", choice=True)
+fmin: Op       = elementwise("fmin",       np.fmin,       _smaller, lambda z, x, y: _smaller(z, y, x),      numpy=np.fmin,       facts=Facts(script="(-cp.fmax(-({}), -({})))", domain=((0.0, 1.0), (1.1, 2.0)), kinks=_tie, smooth=of_smaller), doc="the smaller of x and y, or the one that is a number; a tie shares the gradient", choice=True)
 fmod: Op       = elementwise("fmod",       np.fmod,       1, lambda z, x, y: -np.trunc(x / y),              numpy=np.fmod,       facts=Facts(script="({} % {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=lambda x, y: (x != 0) & (np.fmod(x, y) == 0)), doc="x - y * trunc(x / y), of the sign of x")
 copysign: Op   = elementwise("copysign",   np.copysign,   lambda z, x, y: np.sign(x) * _signed(y), None,    numpy=np.copysign,   facts=Facts(script="cp.copysign({}, {})", domain=(_POSITIVE, _POSITIVE), kinks=lambda x, y: (x == 0) | (y == 0)), doc="|x| with the sign of y; no gradient by y, and none by x at 0")
 heaviside: Op  = elementwise("heaviside",  np.heaviside,  None, lambda z, x, y: x == 0,                     numpy=np.heaviside,  facts=Facts(script="({0} === 0 ? {1} : {0} < 0 ? 0 : {0} > 0 ? 1 : NaN)", domain=(_POSITIVE, _ANY), kinks=_first_is_zero), doc="0 left of 0, 1 right of it, y at 0, which alone has a gradient there")

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.limits import Pull, computed_again, limit
+from clearprop.ops.limits import Pull, Smooth, computed_again, limit
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
 _DEEPEST = 12  # how many operations are read back
 
 
-def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
+def of_length(*times: Callable[..., Any]) -> Smooth:
     """Return the fact `smooth` of an elementwise op: `times[i](*xs)` is z times its derivative by input `i`.
 
     >>> from clearprop import hessian
@@ -29,19 +29,21 @@ def of_length(*times: Callable[..., Any]) -> Callable[..., Any]:
     def sends(i: int, ratio: Any, z: Any, *xs: Any) -> Any:
         return ratio, times[i](*xs)
 
-    return sending(sends)
+    return sending(sends, share=1.0 if len(times) == 1 else 0.0)
 
 
-def sending(sends: Callable[..., Any], root: bool = False) -> Callable[..., Any]:
+def sending(
+    sends: Callable[..., Any], *, share: float = 0.0, root: Callable[..., Any] | None = None
+) -> Smooth:
     """Return the fact `smooth` of an op whose output z is a length, with a kink where it is 0.
 
     `sends(i, ratio, z, *xs, **attrs)` are two factors of what input `i` receives where ratio times z arrives,
     computed without a division by z; None where that is not known. A `root` has an infinite slope, and so no
-    even part, where what arrives is not 0.
+    even part, where what arrives is not 0. `share` is that of `Smooth`.
     """
 
     def flat(g: Any, z: Any, *xs: Any) -> Any:
-        return (z == 0) & (g == 0) if root else z == 0
+        return (z == 0) & (g == 0) if root is not None else z == 0
 
     def smooth(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
         ratio = over(g, z)
@@ -52,7 +54,7 @@ def sending(sends: Callable[..., Any], root: bool = False) -> Callable[..., Any]
         factors = None if ratio is None else sends(i, ratio, z, *xs, **attrs)
         return None, None if factors is None else ops["masked_product"](*factors)
 
-    return smooth
+    return Smooth(smooth, length=root is None, share=share, root=root)
 
 
 def over(g: Any, z: Any) -> Any:

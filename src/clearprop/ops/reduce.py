@@ -10,7 +10,7 @@ from clearprop.adding import added, is_short, summed
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.hints import refuse_texts
-from clearprop.ops.limits import finite, limit
+from clearprop.ops.limits import Smooth, finite, limit
 from clearprop.ops.plane import real_only
 from clearprop.ops.quotient import sending
 from clearprop.ops.shape import repeated
@@ -163,7 +163,11 @@ def _smooth_extreme(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull
     numpy=(np.max, np.amax),
     masked=lambda x, mask, **how: np.max(_filled(x, mask, -np.inf), **how),
     empty=False,
-    facts=Facts(script="{}", kinks=lambda x, axis, keepdims: _tied(x, axis, np.max), smooth=_smooth_extreme),
+    facts=Facts(
+        script="{}",
+        kinks=lambda x, axis, keepdims: _tied(x, axis, np.max),
+        smooth=Smooth(_smooth_extreme, share=0.5),
+    ),
     examples=_CASES,
 )
 def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -179,7 +183,11 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     numpy=(np.min, np.amin),
     masked=lambda x, mask, **how: np.min(_filled(x, mask, np.inf), **how),
     empty=False,
-    facts=Facts(script="{}", kinks=lambda x, axis, keepdims: _tied(x, axis, np.min), smooth=_smooth_extreme),
+    facts=Facts(
+        script="{}",
+        kinks=lambda x, axis, keepdims: _tied(x, axis, np.min),
+        smooth=Smooth(_smooth_extreme, share=-0.5),
+    ),
     examples=_CASES,
 )
 def min(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:

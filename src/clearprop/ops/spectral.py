@@ -28,7 +28,7 @@ from clearprop.ops.decomposition import (
     of_symmetric,
     svd_parts,
 )
-from clearprop.ops.limits import Pull, responses
+from clearprop.ops.limits import Pull, Smooth, responses
 from clearprop.ops.quotient import multiple
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -207,4 +207,4 @@ def _of_singular_values(i: int, g: Any, z: Any, xs: Any, attrs: Any, pull: Pull)
 def enter_spectral() -> None:
     """Write the limits into the ops' facts."""
     for name, smooth in (("eigvalsh", _of_eigenvalues), ("svdvals", _of_singular_values)):
-        ops[name].facts = replace(ops[name].facts, smooth=smooth)
+        ops[name].facts = replace(ops[name].facts, smooth=Smooth(smooth))
