@@ -11,6 +11,8 @@ from clearprop.compiler.step import available_executors
 norm = np.linalg.norm
 ONES = np.array([1.0, 2.0, 3.0])
 SMOOTH = {  # name: f, where a length in it is 0
+    "lengths of two numbers": (lambda x: np.hypot(x[0], x[1]) * np.hypot(2 * x[0], 2 * x[1]), np.zeros(2)),
+    "nothing added": (lambda x: np.sum(abs(x) * abs(x + 0.0)), np.zeros(2)),
     "two in an array": (lambda x: np.sum(np.stack([norm(x), 2 * norm(x)]) ** 2), np.zeros(3)),
     "their product": (lambda x: np.prod(np.stack([norm(x), 2 * norm(x)])), np.zeros(3)),
     "their running sums": (lambda x: np.sum(np.cumsum(np.stack([norm(x), norm(x)])) ** 2), np.zeros(2)),

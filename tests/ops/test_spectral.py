@@ -142,3 +142,34 @@ def test_nested_jacobians_and_vmap():
     np.testing.assert_allclose(jacobian(jacobian(f))(TWICE), each, atol=1e-12)
     many = clearprop.vmap(hessian(lambda x: f(x)[0]))(np.stack([TWICE, TWICE + 1]))
     np.testing.assert_allclose(many[0], each[0], atol=1e-12)
+
+
+EQUAL = Q @ np.diag([2.0, 2.0, 1.0]) @ Q.T
+BESIDE_KINKS = {
+    "relu": lambda x: np.sum(clearprop.relu(sv(x)) ** 3),
+    "clip": lambda x: np.sum(np.clip(sv(x), 0.0, 5.0) ** 3),
+    "sort": lambda x: np.sum(np.sort(sv(x)) ** 3),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*runs as written")
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("name", BESIDE_KINKS)
+def test_what_has_a_kink_elsewhere_is_smooth_at_equal_values(name, executor):
+    f, (u, v) = BESIDE_KINKS[name], np.random.default_rng(1).normal(size=(2, 3, 3))
+    directed = grad(lambda y: np.sum(grad(f)(y) * u))
+    run = directed if executor is None else clearprop.compile(directed, executor=executor)
+
+    wanted = mixed_difference(lambda x: np.sum(sv(x) ** 3), EQUAL, u, v)
+
+    np.testing.assert_allclose(np.sum(run(EQUAL) * v), wanted, rtol=1e-4)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_the_largest_of_equal_values_is_a_kink(executor):
+    u = np.random.default_rng(1).normal(size=(3, 3))
+    directed = grad(lambda y: np.sum(grad(lambda x: np.max(sv(x)) ** 2)(y) * u))
+    run = directed if executor is None else clearprop.compile(directed, executor=executor)
+
+    with pytest.raises(GradientError, match="turn freely"):
+        run(EQUAL)

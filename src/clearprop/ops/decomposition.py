@@ -19,7 +19,7 @@ import numpy as np
 
 from clearprop.batch import BatchTensor
 from clearprop.define import define, enter
-from clearprop.errors import GradientError, lesson
+from clearprop.errors import GradientError, RerunError, lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.op import Op
@@ -137,7 +137,7 @@ def settled(x: Any, w: Any, size: Any) -> Any:
         hint = "np.abs of its entries, or products in which the phase drops out"
         raise GradientError(lesson("eigh or svd, backward", wanted, f"{x.shape}", hint=hint))
     if np.any(asked > limit):
-        raise turning_freely(w)
+        raise turning_freely(w, kind=RerunError)  # eagerly more may be known
     return np.where(equal, x.dtype.type(0), x)
 
 

@@ -40,7 +40,7 @@ class Smooth:
     - `root(*xs)`: of a power, where it is a square root, whose slope at 0 is infinite.
     """
 
-    sends: Callable[..., tuple[Any, Any]]
+    sends: Callable[..., tuple[Any, Any]] = lambda *told: (None, None)
     length: bool = False
     share: float = 0.0
     root: Callable[..., Any] | None = None
@@ -49,7 +49,7 @@ class Smooth:
         return self.sends(i, g, z, xs, attrs, pull)
 
 
-NO_KINK = Smooth(lambda i, g, z, xs, attrs, pull: (None, None))
+NO_KINK = Smooth()
 
 
 def _kink(x: Any) -> Smooth:
@@ -110,8 +110,12 @@ def _compares(node: Tensor, known: bool) -> bool:
     op = node.op
     if op is None or not callable(op.facts.kinks):
         return False
-    if op.facts.smooth is not None:
-        return 0 < abs(_kink(node).share) < 1
+    kink = _kink(node)
+    if 0 < abs(kink.share) < 1:
+        return True
+    limited = kink.length or kink.root is not None or op.kind == "opaque"  # and has a limit of its own
+    if op.facts.smooth is not None and limited:
+        return False
     return not known or bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
 
 
@@ -237,7 +241,7 @@ def _sized(x: Tensor) -> tuple[float, tuple[Any, ...], Callable[[], Any]]:
     share, xs = _kink(x).share, x.inputs
     if len(xs) == 1:
         k, d = _apart(*xs, 0)
-        return share * abs(k), d, lambda: xs[0] * (1 - share)
+        return share * abs(k), d, lambda: 0.0
     k, d = _apart(*xs)
     return share * abs(k), d, lambda: (xs[0] + xs[1]) * 0.5
 
@@ -257,10 +261,12 @@ def _apart(x: Any, y: Any) -> tuple[float, tuple[Any, ...]]:
 
 def _share(node: Tensor, z: Tensor) -> float:
     """Return the number of times that the length z goes into `node`, that of a multiple; 0 for another."""
-    if len(node.inputs) != 1 or node.attrs != z.attrs:
+    if node.attrs != z.attrs:
         return 0.0
-    (x, k), (y, unit) = _scaled(node.inputs[0]), _scaled(z.inputs[0])
-    return abs(k / unit) if unit and _same((x,), (y,)) else 0.0
+    xs, ks = zip(*map(_scaled, node.inputs), strict=True)
+    ys, units = zip(*map(_scaled, z.inputs), strict=True)
+    shares = {abs(k / unit) if unit else 0.0 for k, unit in zip(ks, units, strict=True)}
+    return shares.pop() if len(shares) == 1 and _same(xs, ys) else 0.0
 
 
 def _scaled(x: Any) -> tuple[Any, float]:
@@ -367,4 +373,4 @@ def _is_length(x: Any) -> bool:
 
 
 of_larger, of_smaller = Smooth(of_choice, share=0.5), Smooth(of_choice, share=-0.5)
-of_relu = Smooth(of_rectified, share=0.5)  # (x + |x|) / 2
+of_relu = Smooth(of_rectified)
