@@ -1,4 +1,4 @@
-"""Importing clearprop brings NumPy and the core, nothing else, in less than 50 ms."""
+"""Importing clearprop brings NumPy and the core, nothing else, with a bounded amount of work."""
 
 import os
 import shutil
@@ -88,20 +88,22 @@ def test_importing_clearprop_loads_nothing_of_pythons_library_that_only_some_cal
     assert loaded.isdisjoint({"pathlib", "hashlib", "random", "difflib", "json", "urllib.parse", "tempfile"})
 
 
-def test_importing_clearprop_costs_less_than_50_ms_over_numpy(tmp_path):
-    """CPU time in an interpreter that has NumPy: the least of several, since a busy machine only adds."""
-    code = "import time, numpy; t = time.process_time(); import clearprop; print(time.process_time() - t)"
-    kept = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "", "OPENBLAS_NUM_THREADS": "1"}
+def test_importing_clearprop_does_a_bounded_amount_of_work():
+    """In calls, which are the same on every machine; `benchmarks/import_time.py` has the milliseconds."""
+    code = """
+import sys, numpy
+calls = 0
+def count(frame, event, argument):
+    global calls
+    calls += event in ("call", "c_call")
+sys.setprofile(count)
+import clearprop
+sys.setprofile(None)
+print(calls)
+"""
+    calls = int(subprocess.check_output([sys.executable, "-c", code], text=True))
 
-    def seconds() -> float:
-        command = [sys.executable, "-c", code]
-        return float(subprocess.check_output(command, env=os.environ | kept, text=True))
-
-    compiling, *others = seconds(), seconds()  # the first writes the bytecode, as an installation does
-    while min(others) >= 0.050 and len(others) < 20:
-        others.append(seconds())
-
-    assert min(others) < 0.050, f"{min(others) * 1e3:.1f} ms ({compiling * 1e3:.1f} ms without bytecode)"
+    assert 1_000 < calls < 50_000, f"{calls} calls"
 
 
 def test_pages_are_written_from_a_zip_archive(tmp_path):
