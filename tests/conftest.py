@@ -1,6 +1,7 @@
 """What all tests share: native code is asked for where the extra `fast` is installed, and one browser is."""
 
 import gc
+import hashlib
 import re
 import shutil
 from importlib import import_module
@@ -21,12 +22,15 @@ collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong one
 def pytest_addoption(parser):
     told = "below this path run the tests alone that ask for a package which the tier `test` has not"
     parser.addoption("--asking", action="append", default=[], metavar="PATH", help=told)
+    parser.addoption("--share", type=float, default=1.0, help="run this part of the tests, .2 a fifth")
+    parser.addoption("--drawn-by", default="", metavar="WORD", help="another word draws another such part")
 
 
 def pytest_collection_modifyitems(config, items):
     """Leave out what another tier runs; skip each parameter "llvm" where there is no llvmlite."""
     below = [Path(path).resolve() for path in config.getoption("--asking")]
-    left = [item for item in items if below and not_asking(item, below)]
+    share, word = config.getoption("--share"), config.getoption("--drawn-by")
+    left = [item for item in items if (below and not_asking(item, below)) or not drawn(item, share, word)]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
@@ -43,6 +47,12 @@ def not_asking(item, below):
     """Whether an item lies below one of these paths and asks for nothing of another tier."""
     lies = any(path == item.path or path in item.path.parents for path in below)
     return lies and not asked(item.path, getattr(item, "originalname", item.name))
+
+
+def drawn(item, share, word):
+    """Whether an item is in the share that a word draws, the same one in every process."""
+    number = int.from_bytes(hashlib.sha256(f"{word} {item.nodeid}".encode()).digest()[:4])
+    return number < share * 2**32
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.conftest import pytest_runtest_makereport
+from tests.conftest import drawn, pytest_runtest_makereport
 from tests.elsewhere import ELSEWHERE, asked, asking
 
 ROOT = Path(__file__).parent.parent
@@ -137,6 +137,41 @@ def test_below_such_a_path_only_what_asks_is_run():
         name = line.partition("::")[2].partition("[")[0]
         assert (line in some) == bool(asked(path, name))
     assert collected("--asking=tests/ops") == everything
+
+
+def test_a_share_of_the_tests_is_drawn_by_a_word_and_the_same_in_every_process():
+    items = [SimpleNamespace(nodeid=f"tests/test_one.py::test_a[{number}]") for number in range(2_000)]
+    some = [item.nodeid for item in items if drawn(item, 0.3, "a commit")]
+    more = [item.nodeid for item in items if drawn(item, 0.6, "a commit")]
+    other = [item.nodeid for item in items if drawn(item, 0.3, "another")]
+
+    assert 500 < len(some) < 700
+    assert set(some) < set(more)
+    assert 100 < len({*some} & {*other}) < 260  # as two draws that know nothing of each other
+    assert all(drawn(item, 1.0, "a commit") for item in items)
+
+
+def test_tiers_that_would_end_late_run_a_share_of_their_tests_and_say_so(tool, monkeypatch):
+    clock, told = [0.0], []
+
+    def run(tier, arguments):
+        told.append(arguments)
+        clock[0] += 4 * tier.limit * float(arguments[0].partition("=")[2]) if arguments else 0
+        return tool.Result(tier, "passed")
+
+    monkeypatch.setattr(tool.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(tool, "run", run)
+    tiers = [tool.Tier("one", 100, ""), tool.Tier("two", 300, "")]
+    first, second = tool.in_turn(tiers, [], tool.Deadline(1_000, pace=3.0, began=0.0))
+
+    assert first.share == pytest.approx(1_000 / 1_200)
+    assert second.share == pytest.approx((1_000 - 4 * 83) / 1_200, abs=0.01)  # at the pace of the first
+    assert clock[0] == pytest.approx(1_000, abs=10)
+    assert [words[0] for words in told] == ["--share=0.83", f"--share={second.share:.2f}"]
+    assert "Drawn: 83% of its tests." in first.closing()
+    (whole,) = tool.in_turn(tiers[:1], [], tool.Deadline(float("inf"), pace=3.0))
+    assert (whole.share, told[-1]) == (1.0, [])
+    assert "Drawn" not in whole.closing()
 
 
 @pytest.mark.parametrize(

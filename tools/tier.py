@@ -6,6 +6,10 @@ the seconds it may take on two quiet cores. `all` runs every tier and ends in a 
 `test`; `--make` makes the environment of a tier and runs nothing. The last line of a tier says how many tests
 ran, what was skipped and why. A tier of which no test exists yet says so; it does not say that it passed.
 
+With `--within SECONDS` all tiers end in that time: where they would not at the `--pace` of what has run (its
+seconds over its limit), each runs a share of its tests, which the commit draws, so that another commit runs
+others. It is said before a tier and in its last line.
+
 On a slower or busy machine `CLEARPROP_PATIENCE=4` lets a tier run four times its limit before it is stopped
 (the default is 3); `CLEARPROP_WORKERS=1` keeps it to one process. Products of matrices take one
 thread unless `OPENBLAS_NUM_THREADS` says otherwise. Exit status: 0 if nothing failed, else 1.
@@ -36,6 +40,7 @@ except ImportError:
     )
 
 ROOT = Path(__file__).resolve().parents[1]
+LEAST = 0.05  # the smallest share of its tests that a tier runs
 SLOW = 10.0  # seconds from which a single test is named
 BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # how many threads a product may take
 
@@ -77,6 +82,7 @@ class Result:
     counts: collections.Counter[str] = field(default_factory=collections.Counter)
     reasons: collections.Counter[str] = field(default_factory=collections.Counter)
     slow: list[tuple[float, str]] = field(default_factory=list)
+    share: float = 1.0
 
     @property
     def failed(self) -> bool:
@@ -95,6 +101,7 @@ class Result:
         counts = ", ".join(f"{self.counts[what]} {what}" for what in ("passed", "failed", "skipped"))
         late = "over its limit" if self.seconds > tier.limit else "limit"
         said = f"{tier.name} {self.ended}: {counts} in {self.seconds:.0f} s ({late} of {tier.limit} s)."
+        said += f" Drawn: {self.share:.0%} of its tests." if self.share < 1 else ""
         reasons = "; ".join(f"{count} {reason}" for reason, count in self.reasons.most_common())
         left = ", ".join(path for path in tier.without if (ROOT / path).exists())
         said += f" Skipped: {reasons or 'nothing'}."
@@ -157,6 +164,28 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
     return read(tier, report, status, seconds)
 
 
+@dataclass
+class Deadline:
+    """When all tiers are to have ended, and how fast they run here."""
+
+    seconds: float  # until then, from now
+    pace: float  # seconds that one second of a limit takes
+    began: float = field(default_factory=time.monotonic)
+    ran: float = 0.0  # the limits of what has run since, by the share of it that ran
+
+    def share(self, tiers: Sequence[Tier]) -> float:
+        """Return which part of the tests of these tiers can run in the time that is left."""
+        passed = time.monotonic() - self.began
+        pace = max(self.pace, passed / self.ran) if self.ran else self.pace
+        planned = pace * sum(tier.limit for tier in tiers)
+        return min(1.0, max((self.seconds - passed) / planned, LEAST))
+
+    def arguments(self, share: float) -> list[str]:
+        """What tells pytest to run no more than this share."""
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+        return [f"--share={share:.2f}", f"--drawn-by={commit.stdout.strip()}"] if share < 1 else []
+
+
 def surroundings() -> dict[str, str]:
     """Return the environment of a tier: ours, with bytecode that is kept and one thread of BLAS in a process.
 
@@ -206,6 +235,29 @@ def table(results: Sequence[Result]) -> str:
     return "\n".join([*rows, f"all tiers: {whole}", "", *(r.closing() for r in results)])
 
 
+def in_turn(chosen: Sequence[Tier], arguments: Sequence[str], deadline: Deadline) -> list[Result]:
+    """Run tiers one after another, each as much of it as its deadline allows, and say how each ended."""
+    results: list[Result] = []
+    for place, tier in enumerate(chosen):
+        share = deadline.share(chosen[place:])
+        print(f"\n== {tier.name}: {tier.about} (limit {tier.limit} s)", flush=True)
+        if share < 1:
+            print(
+                f"a slow machine: {share:.0%} of its tests are drawn, so that every tier is reached",
+                flush=True,
+            )
+        try:
+            results.append(run(tier, [*arguments, *deadline.arguments(share)]))
+        except KeyboardInterrupt:  # the time of all tiers is over: say what has run
+            return [*results, Result(tier, "STOPPED")]
+        results[-1].share = share
+        deadline.ran += share * tier.limit
+        for seconds, name in sorted(results[-1].slow, reverse=True):
+            print(f"slow: {seconds:.1f} s {name}")
+        print(results[-1].closing(), flush=True)
+    return results
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tiers that are named; return the exit status."""
     known = tiers()
@@ -217,6 +269,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--make", action="store_true", help="make the environment and run nothing")
     parser.add_argument("--arguments", action="store_true", help="print what pytest is told and run nothing")
+    parser.add_argument("--within", type=float, default=float("inf"), help="seconds in which all are to end")
+    parser.add_argument(
+        "--pace", type=float, default=1.0, help="seconds that one second of a limit takes here"
+    )
     args, rest = parser.parse_known_args(argv)
     several = {"all": list(known.values()), "others": [t for t in known.values() if t.name != "test"]}
     chosen = several.get(args.tier) or [known[args.tier]]
@@ -227,17 +283,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for tier in chosen:
             environment(tier)
         return 0
-    results = []
-    for tier in chosen:
-        print(f"\n== {tier.name}: {tier.about} (limit {tier.limit} s)", flush=True)
-        try:
-            results.append(run(tier, rest))
-        except KeyboardInterrupt:  # the time of all tiers is over: say what has run
-            results.append(Result(tier, "STOPPED"))
-            break
-        for seconds, name in sorted(results[-1].slow, reverse=True):
-            print(f"slow: {seconds:.1f} s {name}")
-        print(results[-1].closing(), flush=True)
+    results = in_turn(chosen, rest, Deadline(args.within, args.pace))
     if len(results) > 1:
         print("\n" + table(results), flush=True)
     return int(any(result.failed for result in results))
