@@ -9,12 +9,19 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.elsewhere import ELSEWHERE, asked
 
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+
+# What a busy machine makes slow is no failure. Where CI is set, Hypothesis draws the same examples each time.
+settings.register_profile(
+    "patient", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong ones, which are never run
 

@@ -63,15 +63,13 @@ def names(node):
 @functools.cache
 def asking(path):
     """Return what each function of a file asks for, itself or by what it uses; "" is the file's head."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    if "importorskip" not in text and not any(name in text for name, of in lent(path).items() if of):
+        return {"": set()}  # most files; reading them all as trees takes ten seconds
+    tree = ast.parse(text)
     made = [x for x in ast.walk(tree) if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef)]
     head = [x for x in tree.body if not isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
-    own = {}
-    for above in reversed(path.parents):  # fixtures of all files
-        shared = above / "conftest.py"
-        if shared != path and shared.exists():
-            own |= asking(shared)
-    own |= {x.name: packages(x) for x in made}
+    own = lent(path) | {x.name: packages(x) for x in made}
     uses = {x.name: names(x) & own.keys() for x in made}
     for _ in made:  # as long as a chain of helpers may be
         before = {name: set(found) for name, found in own.items()}
@@ -80,6 +78,16 @@ def asking(path):
         if own == before:
             break
     return {name: own[name] for name in uses} | {"": set().union(*(packages(x) for x in head))}
+
+
+def lent(path):
+    """Return what the fixtures of all folders above ask for."""
+    shared = [above / "conftest.py" for above in reversed(path.parents)]
+    found = {}
+    for one in shared:
+        if one != path and one.exists():
+            found |= asking(one)
+    return found
 
 
 def asked(path, function):

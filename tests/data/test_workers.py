@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import multiprocessing
 import os
 import pickle
 import random
@@ -303,12 +304,11 @@ def test_a_worker_killed_from_outside_is_noticed_and_the_next_epoch_has_new_ones
 
 
 def test_a_batch_that_takes_too_long_is_an_error_and_its_worker_does_not_stay():
-    began = time.monotonic()
     with pytest.raises(
         WorkerError, match=r"DataLoader\(timeout=\): wants each batch within 0.5 s: worker 0 of 1"
     ):
         list(DataLoader(Faulty(sleep, 0), 2, num_workers=1, timeout=0.5))
-    assert time.monotonic() - began < 5
+    assert not multiprocessing.active_children()
 
 
 def test_what_a_worker_starts_with_may_fail():
@@ -477,21 +477,23 @@ import numpy as np, clearprop
 from clearprop import nn, train
 from clearprop.data import DataLoader
 
-class Slow:
+class Rows:
     def __len__(self):
         return 64
     def __getitem__(self, i):
-        time.sleep(0.02)
         return np.full(3, i / 64, np.float32), np.full(1, i / 64, np.float32)
 
-def told(run):
-    print("epoch", run.epoch, flush=True)
+class Told(train.Callback):
+    def step_done(self, run):
+        if len(sys.argv) > 3 and run.epoch == 2:  # each step waits for who ends it
+            print("epoch", run.epoch, flush=True)
+            time.sleep(0.3)
 
 if __name__ == "__main__":
     clearprop.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 1))
-    loader = DataLoader(Slow(), 4, shuffle=True, seed=0, num_workers=2)
-    options = {"checkpoint": sys.argv[1], "resume": True, "progress": False, "callbacks": [told]}
+    loader = DataLoader(Rows(), 4, shuffle=True, seed=0, num_workers=2)
+    options = {"checkpoint": sys.argv[1], "resume": True, "progress": False, "callbacks": [Told()]}
     train.fit(model, "mse", loader, epochs=int(sys.argv[2]), compile=False, **options)
     print(model[0].weight.value.tobytes().hex())
 """
@@ -502,19 +504,18 @@ def test_a_training_ended_by_sigterm_to_all_its_processes_saves_and_goes_on_to_t
     script, file = tmp_path / "training.py", tmp_path / "run.safetensors"
     script.write_text(TRAINING)
 
-    def run(path, epochs):
-        command = [sys.executable, str(script), str(path), str(epochs)]
+    def run(path, *how):
+        command = [sys.executable, str(script), str(path), "2", *how]
         return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
-    with run(tmp_path / "whole.safetensors", 2) as whole:
+    with run(tmp_path / "whole.safetensors") as whole:
         expected = whole.communicate(timeout=60)[0].split()[-1]
-    with run(file, 2) as stopped:
-        stopped.stdout.readline()
-        time.sleep(0.2)  # into the second epoch
+    with run(file, "slow") as stopped:
+        assert stopped.stdout.readline().startswith("epoch")
         os.killpg(stopped.pid, signal.SIGTERM)
         stopped.communicate(timeout=60)
     assert stopped.returncode == 143
-    with run(file, 2) as resumed:
+    with run(file) as resumed:
         assert resumed.communicate(timeout=60)[0].split()[-1] == expected
 
 

@@ -1,13 +1,13 @@
 """Layouts: nothing overlaps, arrows point to the right and avoid boxes, few cross, large graphs are quick."""
 
 import random
-import time
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.counting import calls
 
 from clearprop import Tensor
 from clearprop.see.drawing.arrange import Arrangement, arrange, layout
@@ -104,15 +104,10 @@ def test_an_arrow_starts_at_the_right_side_of_its_source_and_ends_at_the_left_si
         assert abs(route[-1][1] - found.y[v]) <= sizes[v][1] / 2
 
 
-def test_a_thousand_boxes_take_less_than_a_second():
+def test_a_thousand_boxes_take_a_bounded_amount_of_work():
     sizes, edges = random_graph(1000, seed=1)
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        arrange(sizes, edges)
-        times.append(time.process_time() - start)
 
-    assert min(times) < 1.0
+    assert calls(lambda: arrange(sizes, edges)) < 3_000_000  # 1.6 million calls are half a second
 
 
 @pytest.mark.parametrize("count", [60, 200])
