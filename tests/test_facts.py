@@ -7,6 +7,7 @@ import pytest
 
 import clearprop as cp
 from clearprop.backward import unbroadcast
+from clearprop.ops.quotient import over
 from clearprop.registry import ops
 from clearprop.see.drawing.boxes import note_of
 from clearprop.testing import cases
@@ -60,6 +61,35 @@ def _kinks_that_no_factor_takes_away(op):
         leaves = [cp.Tensor(x) for x in xs]
         z = op(*leaves, **attrs)
         assert op.facts.smooth(0, 2.0 * z, z, leaves, attrs, None) == (None, None)
+
+
+def _holding(op, z):
+    """Return a result of `op` in which z is a factor."""
+    first = np.array([3.0, 0.5, 2.0])
+    made = {
+        "add": lambda: op(3.0 * z, z),
+        "subtract": lambda: op(3.0 * z, z),
+        "power": lambda: op(z, 3),
+        "where": lambda: op(first > 1, z * z, 0.0),
+        "matmul": lambda: op(z, first[None, :1]),
+        "einsum": lambda: op("i,ij,j->i", z, np.eye(3), first),
+        "astype": lambda: op(z, dtype=np.dtype("f4")),
+        "getitem": lambda: op(z, (slice(None),)),
+        "scatter": lambda: op(z, index=(slice(3),), shape=(3,)),
+        "add_at": lambda: op(2.0 * z, z * first, indexes=((slice(None),),), shape=(3,)),
+    }
+    return made[op.name]() if op.name in made else op(*(z, first)[: op.arity])
+
+
+@saying("over")
+def test_what_a_result_is_over_a_factor_of_it_is_their_quotient(op):
+    z = cp.Tensor([0.5, -1.0, 2.0])
+    z = cp.reshape(z, (3, 1)) if op.name == "matmul" else z
+    g = _holding(op, z)
+    found = over(g, z)
+
+    np.testing.assert_allclose(getattr(found, "value", found) * z.value, g.value, rtol=1e-6)
+    assert over(_holding(op, np.cos(z)), z) is None
 
 
 @saying("smooth")

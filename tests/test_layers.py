@@ -141,30 +141,39 @@ def test_every_file_says_what_it_is():
 
 
 # --- readers ask an op for its facts ------------------------------------------------------------------------
-# Where an op is entered under its name.
-ENTERED = {("define",)}
+# Where an op is entered under its name, and where it tells whether it is still the one that is.
+ENTERED = {("define",), ("op",)}
+TO_OPS = ("numpy_functions", "ufunc_names")  # which op stands for a function
 
 
 def asked_by_name(tree: ast.AST):
     """Yield what asks which op it is, instead of asking the op: by its name, identity, or place in the table.
 
     `op.name == "sum"`, `op.name in TABLE`, `TABLE[op.name]`, `TABLE.get(op.name)`, `match op.name`;
-    `node.op is add`, `op == add`, `op in (add, subtract)`; `node.op is ops["add"]`.
+    `node.op is add`, `op == add`, `op in (add, subtract)`; `node.op is ops["add"]`, `op is ops.get("add")`;
+    `TABLE[op]`, `TABLE.get(op)`; `op.forward is np.exp`; `name == "sum"` where it was told `name = op.name`.
     """
+    told = names_told(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
-            named = any(map(is_name_of_op, sides))
+            named = any(map(is_name_of_op, sides)) or any(map(is_forward_of_op, sides))
             looked_up = any(is_entry(x) or any(map(is_entry, getattr(x, "elts", ()))) for x in sides)
             same = any(map(is_op, sides)) and not all(map(says_nothing, sides))
-            if named or looked_up or same:
+            read = any(getattr(x, "id", "") in told for x in sides) and any(map(is_written, sides))
+            if named or looked_up or same or read:
                 yield ast.unparse(node)
         elif isinstance(node, ast.Subscript):
-            if is_name_of_op(node.slice) and isinstance(node.value, ast.Name):
+            by_op = is_op(node.slice) and not is_ops(node.value, *TO_OPS)
+            if (is_name_of_op(node.slice) and isinstance(node.value, ast.Name)) or by_op:
                 yield ast.unparse(node)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             method, of = node.func.attr, node.func.value
-            if method in ("get", "startswith", "endswith") and any(map(is_name_of_op, (of, *node.args))):
+            if (
+                method in ("get", "startswith", "endswith") and any(map(is_name_of_op, (of, *node.args)))
+            ) or (
+                method in ("get", "index", "count") and any(map(is_op, node.args)) and not is_ops(of, *TO_OPS)
+            ):
                 yield ast.unparse(node)
         elif isinstance(node, ast.Match) and (is_op(node.subject) or is_name_of_op(node.subject)):
             yield f"match {ast.unparse(node.subject)}"
@@ -183,12 +192,37 @@ def is_name_of_op(node: ast.AST) -> bool:
     return getattr(node, "attr", "") == "name" and (is_op(of) or getattr(of, "id", "") == "_op")
 
 
+def names_told(tree: ast.AST) -> set[str]:
+    """Return the variables that are set to the name of an op."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Assign, ast.NamedExpr)) and is_name_of_op(node.value):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
+
+
+def is_written(node: ast.AST) -> bool:
+    """Whether it is a text or a list of such, or the name of a table."""
+    table = isinstance(node, ast.Name) and node.id.isupper()
+    return table or isinstance(node, (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict))
+
+
+def is_forward_of_op(node: ast.AST) -> bool:
+    """Whether it reads `op.forward`."""
+    return getattr(node, "attr", "") == "forward" and is_op(node.value)
+
+
+def is_ops(node: ast.AST, *others: str) -> bool:
+    """Whether it is the registry, `ops` or `registry.ops`, or one of other tables."""
+    return getattr(node, "id", getattr(node, "attr", "")) in ("ops", *others)
+
+
 def is_entry(node: ast.AST) -> bool:
-    """Whether it reads `ops["name"]`."""
-    return (
-        isinstance(node, ast.Subscript)
-        and getattr(node.value, "id", getattr(node.value, "attr", "")) == "ops"
-    )
+    """Whether it reads `ops["name"]` or `ops.get("name")`."""
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "get":
+        return is_ops(node.func.value)
+    return isinstance(node, ast.Subscript) and is_ops(node.value)
 
 
 def says_nothing(node: ast.AST) -> bool:
@@ -198,10 +232,7 @@ def says_nothing(node: ast.AST) -> bool:
 
 
 def test_readers_ask_an_op_for_its_facts_and_never_which_one_it_is():
-    chapters = {m for m in MODULES if m[0] == "ops"} - {
-        ("ops", "limits")
-    }  # which is about ops of all chapters
-    readers = {m: p for m, p in MODULES.items() if m[0] != "compiler" and m not in chapters | ENTERED}
+    readers = {m: p for m, p in MODULES.items() if m[0] != "compiler" and m not in ENTERED}
     found = [
         f"{path.relative_to(ROOT)}: {asked}"
         for path in readers.values()
@@ -295,6 +326,12 @@ def asks_table(function: ast.AST) -> bool:
         'node.op is not ops["add"]',
         'wanted in (ops["add"], ops["subtract"])',
         "match op.name:\n    case 'sum': pass",
+        "TABLE[node.op]",
+        "TABLE.get(node.op)",
+        'node.op is ops.get("add")',
+        "node.op.forward is np.exp",
+        'name = node.op.name\nif name == "sum": pass',
+        'if (name := node.op.name) and name in ("sum", "mean"): pass',
     ],
 )
 def test_the_search_finds_every_way_of_asking_which_op_it_is(code):
@@ -302,7 +339,15 @@ def test_the_search_finds_every_way_of_asking_which_op_it_is(code):
 
 
 @pytest.mark.parametrize(
-    "code", ["node.op is None", "a.op is b.op", "f'{op.name}(x)'", 'ops["add"](x, y)', "x.name == y"]
+    "code",
+    [
+        "node.op is None",
+        "name = op.name\nname in texts",
+        "a.op is b.op",
+        "f'{op.name}(x)'",
+        'ops["add"](x, y)',
+        "x.name == y",
+    ],
 )
 def test_the_search_lets_pass_what_asks_nothing_of_the_kind(code):
     assert list(asked_by_name(ast.parse(code))) == []

@@ -24,6 +24,9 @@ class Facts:
       is 0, or of one of several sides): what its input `i` receives where the recorded `g` takes the kink
       away, as 2 |x| does at |x|, which is then a part of |x|^2, or None; and what is to be added to what the
       rule sends, or None. `pull(y, g, x)` is what x receives where g arrives at y.
+    - `over(g, z, over)` (of `ops/quotient.py`): the quotient g / z of a recorded result g and a length z that
+      is a factor of it, found without a division by z, which may be 0; None where z is no factor. Its own
+      `over(x, y)` finds the same of what g is computed from.
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition).
     - `flat`: where its slope tends to 0: `left` of 0 (relu), or on `both` sides, being steepest at 0 (tanh).
     - `makes`: `probability` for a function whose results are one each, `distribution` for one whose results
@@ -62,6 +65,7 @@ class Facts:
     script: str = ""
     kinks: Callable[..., Any] | Literal[False] | None = None
     smooth: Callable[..., Any] | None = None
+    over: Callable[..., Any] | None = None
     domain: Any = None
     flat: Literal["", "left", "both"] = ""
     makes: Literal["", "probability", "distribution"] = ""

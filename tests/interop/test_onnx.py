@@ -125,6 +125,7 @@ FUNCTIONS = {
         np.stack([a, a * 2], axis=1),
         np.pad(a, ((0, 0), (1, 2))),
         np.swapaxes(a[:, None], 1, 2),
+        np.moveaxis(a[:, None, :, None], 1, -1),
     ),
     "gathered": lambda a: a[:, np.array([0, 2, 2])],
     "repeated": lambda a: (

@@ -13,7 +13,17 @@ from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.op import Op
 from clearprop.ops.limits import of_larger, of_relu, of_smaller
-from clearprop.ops.quotient import of_length, sending
+from clearprop.ops.quotient import (
+    of_length,
+    over_chosen,
+    over_converted,
+    over_factors,
+    over_first,
+    over_moved,
+    over_powers,
+    over_terms,
+    sending,
+)
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -61,13 +71,13 @@ def _half(z: Any) -> Any:
 
 # --- arithmetic ---------------------------------------------------------------------------------------------
 # fmt: off
-add: Op          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})"), doc="x + y")
-subtract: Op     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})"), doc="x - y")
-multiply: Op     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})", linear=(0, 1)), doc="x * y")
-divide: Op       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", linear=(0,), domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
+add: Op          = elementwise("add",          operator.add,     1,  1,                                       numpy=np.add,      facts=Facts(sign="+", script="({} + {})", over=over_terms), doc="x + y")
+subtract: Op     = elementwise("subtract",     operator.sub,     1, -1,                                       numpy=np.subtract, facts=Facts(sign="-", script="({} - {})", over=over_terms), doc="x - y")
+multiply: Op     = elementwise("multiply",     operator.mul,     lambda z, x, y: y,     lambda z, x, y: x,    numpy=np.multiply, facts=Facts(sign="*", script="({} * {})", linear=(0, 1), over=over_factors), doc="x * y")
+divide: Op       = elementwise("divide",       operator.truediv, _inverse,              lambda z, x, y: -z / y, numpy=np.divide, facts=Facts(sign="/", script="({} / {})", linear=(0,), over=over_first, domain=(ANY, POSITIVE), advice="a denominator kept from 0, such as y + 1e-8"),
                            doc="x / y", singular=lambda x, y: not (_number(y) and y))
-negative: Op     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})"), doc="-x")
-positive: Op     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})"), doc="+x")
+negative: Op     = elementwise("negative",     operator.neg,     -1,                                          numpy=np.negative, facts=Facts(script="(-{})", over=over_first), doc="-x")
+positive: Op     = elementwise("positive",     operator.pos,      1,                                          numpy=np.positive, facts=Facts(script="(+{})", over=over_moved), doc="+x")
 floor_divide: Op = elementwise("floor_divide", operator.floordiv, None, None,         numpy=np.floor_divide, facts=Facts(sign="//", script="cp.floorDivide({}, {})", domain=(ANY, POSITIVE), kinks=_multiple),
                            doc="floor(x / y); no gradient")
 remainder: Op    = elementwise("remainder",    operator.mod,     1, lambda z, x, y: -(x // y), numpy=np.remainder, facts=Facts(sign="%", script="cp.remainder({}, {})", domain=((0.3, 0.9), (1.0, 2.0)), kinks=_multiple),
@@ -142,7 +152,7 @@ def _root(x: Any) -> Any:
 
 
 # fmt: off
-power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=lambda x, y: np.equal(y, 0.5)), advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=lambda x, y: np.equal(y, 0.5)), over=over_powers, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
                          doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
 square: Op     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
 sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends, root=lambda x: True), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
@@ -230,6 +240,7 @@ minimum: Op = elementwise("minimum", np.minimum, lambda z, x, y: (x < y) * _half
         domain=(None, ANY, ANY),  # None: a condition
         cost=0,
         picks=lambda i, c, x, y: (None, np.asarray(c, bool), ~np.asarray(c, bool))[i],
+        over=over_chosen,
     ),
 )
 def where(c: Any, x: Any, y: Any) -> Any:
@@ -281,7 +292,7 @@ def clip(x: Any, low: Any, high: Any) -> Any:
     "elementwise",
     lambda g, z, x, y: ops["masked_product"](g, y),
     lambda g, z, x, y: g * x,
-    facts=Facts(script="cp.product({}, {})"),
+    facts=Facts(script="cp.product({}, {})", over=over_factors),
 )
 def masked_product(x: Any, y: Any) -> Any:
     """x * y, and 0 wherever x is 0 even if y is infinite: how a gradient of exactly 0 passes a singular derivative."""
@@ -316,7 +327,7 @@ def degrees(x: Any) -> Any:
     "astype",
     "elementwise",
     lambda g, z, x, dtype: g,
-    facts=Facts(script="{}", cost=0, linear=(0,)),
+    facts=Facts(script="{}", cost=0, linear=(0,), over=over_converted),
     examples=((((3, 4),), {"dtype": np.dtype("f8")}),),
 )
 def astype(x: Any, *, dtype: Any = None) -> Any:

@@ -11,6 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
+from clearprop.ops.quotient import over_entries, over_picked, over_pieces
 from clearprop.registry import implements, ops
 from clearprop.tensor import Tensor
 
@@ -68,7 +69,7 @@ def _getitem_signature(x: Any, index: Any) -> Any:
         None if i else ops["scatter"](g, *arrays, index=index, shape=x.shape)
     ),
     signature=_getitem_signature,
-    facts=Facts(sign="[]", linear=(0,)),
+    facts=Facts(sign="[]", linear=(0,), over=over_picked),
     together=lambda total, shape, uses: ops["add_at"](
         total,
         *(x for g, xs, _ in uses for x in (g, *xs[1:])),
@@ -100,7 +101,9 @@ def _scatter_signature(g: Any, *arrays: Any, index: Any, shape: Any) -> Any:
         None if i else ops["getitem"](g, filled(index, arrays))
     ),
     signature=_scatter_signature,
-    facts=Facts(lower=lambda g, *arrays, **attrs: g.scattered(*arrays, **attrs)),  # no symbol is written into
+    facts=Facts(  # no symbol is written into
+        lower=lambda g, *arrays, **attrs: g.scattered(*arrays, **attrs), over=over_entries
+    ),
     examples=(
         (((2,),), {"index": (slice(1, None, 2), -1), "shape": (4, 5)}),
         (((4, 5), np.array([0, 2, 2, 0])), {"index": (ARRAY,), "shape": (4, 5)}),
@@ -156,7 +159,9 @@ def _from_piece(i: int, g: Any, z: Any, total: Any, *pieces: Any, indexes: Any, 
     arity=None,
     variadic_rule=_from_piece,
     signature=_add_at_signature,
-    facts=Facts(lower=lambda total, *pieces, **attrs: pieces[0].added_at(total, *pieces, **attrs)),
+    facts=Facts(
+        lower=lambda total, *pieces, **attrs: pieces[0].added_at(total, *pieces, **attrs), over=over_pieces
+    ),
     examples=(
         (((4, 5), (2,), (3, 5)), {"indexes": ((slice(1, None, 2), -1), (slice(1, None),)), "shape": (4, 5)}),
         (((4, 5), (4, 5), np.array([0, 2, 2, 0]), (5,)), {"indexes": ((ARRAY,), (1,)), "shape": (4, 5)}),

@@ -13,7 +13,7 @@ from clearprop.adding import added, is_short
 from clearprop.define import define
 from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
-from clearprop.ops.quotient import sending
+from clearprop.ops.quotient import over_einsum, over_outer, sending
 from clearprop.ops.reduce import kept
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
@@ -76,6 +76,7 @@ def _matmul_hint(x: Any, y: Any) -> tuple[str, str]:
         reads=lambda index, x, y: (
             ((index[0], None), (None, index[1])) if np.ndim(x) == np.ndim(y) == 2 else None
         ),
+        over=over_outer,
         advice="a smaller learning rate, scaled inputs, or float64: the product overflows",
     ),
     masked=lambda x, y, mask: (
@@ -196,7 +197,7 @@ def _einsum_cost(z: Any, *xs: Any, subscripts: str) -> int:
     variadic_rule=_einsum_rule,
     numpy=np.einsum,
     signature=_einsum_signature,
-    facts=Facts(cost=_einsum_cost),
+    facts=Facts(cost=_einsum_cost, over=over_einsum),
     examples=tuple(
         (shapes, {"subscripts": s})
         for s, shapes in (

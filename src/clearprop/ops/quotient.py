@@ -7,6 +7,7 @@ from |x|^2 is g = 2 |x|, and g / |x| = 2 has a value at 0 and derivatives there,
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -93,16 +94,16 @@ def _of_rows(x: Any, depth: int, *, whole: bool = False) -> Any:
     if not isinstance(x, Tensor):
         first = x[(..., slice(1)) if not whole else (0,) * x.ndim] if x.size else None
         return first if x.size and np.all(x == first) else None
-    if x.op is None or not depth:
+    if x.op is None or not x.inputs or not depth:
         return None
     if x.op.facts.order in ("kept", "repeated"):
         before = np.shape(x.inputs[0])
         same = whole or not before or (before[-1] in (shape[-1], 1) and x.op.facts.order == "repeated")
         return _of_rows(x.inputs[0], depth - 1, whole=whole) if same or before[-1] == shape[-1] else None
-    if x.op not in (ops["multiply"], ops["divide"], ops["add"], ops["negative"], ops["positive"]):
+    if x.op.kind != "elementwise":
         return None
     parts = [_of_rows(y, depth - 1, whole=whole) for y in x.inputs]
-    return None if any(part is None for part in parts) else x.op(*parts)
+    return None if any(part is None for part in parts) else x.op(*parts, **x.attrs)
 
 
 def _over(g: Any, z: Tensor, depth: int) -> Any:
@@ -112,87 +113,108 @@ def _over(g: Any, z: Tensor, depth: int) -> Any:
         return g.dtype.type(1)
     if g.op is None or not g.inputs or not depth:
         return None
-    if g.op is ops["getitem"] and g.op is z.op and g.attrs == z.attrs and len(g.inputs) == 1:
-        return _over_picked(g, z, depth)
-    if _same_entries(g):
-        found = _over(g.inputs[0], z, depth - 1)
-        return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
-    xs = g.inputs
-    other_rule = _RULES.get(g.op.name)
-    if other_rule is not None:
-        return other_rule(g, z, depth)
-    if g.op in (ops["multiply"], ops["masked_product"]) or _of_one_term(g):
-        return _over_product(g, z, depth)
-    if g.op is ops["astype"]:
-        return _over(g.inputs[0], z, depth - 1)
-    if g.op in (ops["add"], ops["subtract"]):
-        parts = [_over(x, z, depth - 1) for x in (xs if xs[0] is not xs[1] else xs[:1])]
-        if any(part is None for part in parts):
-            return None
-        return g.op(parts[0], parts[-1])
-    if g.op in (ops["negative"], ops["divide"]):
-        found = _over(xs[0], z, depth - 1)
-        return None if found is None else g.op(found, *xs[1:])
-    if g.op is ops["power"] and isinstance(xs[1], (int, float)) and xs[1] > 1 and xs[1] % 1 == 0:
-        found = _over(xs[0], z, depth - 1)
-        return None if found is None else found * xs[0] ** (xs[1] - 1)
-    return None
+    rule = over_moved if _in_order(g) else g.op.facts.over
+    return None if rule is None else rule(g, z, partial(_over, depth=depth - 1))
 
 
-def _over_product(g: Tensor, z: Tensor, depth: int) -> Any:
+def _in_order(g: Tensor) -> bool:
+    """Return whether `g` is a view with the entries of its input in their order: x.reshape(shape)."""
+    op = g.op
+    if op is None or op.facts.order == "kept":
+        return op is not None
+    shape = np.shape(g.inputs[0])
+    axes = () if op.facts.axes is None else op.facts.axes(len(shape), **g.attrs)
+    long = [axis for axis in axes if shape[axis] != 1]
+    return op.facts.axes is not None and long == sorted(long)
+
+
+# --- the fact `over` of an op -------------------------------------------------------------------------------
+Over = Callable[[Any, Any], Any]  # what its first is over its second, which is a factor of it; else None
+
+
+def over_moved(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of what has the entries of its input in their order: +x."""
+    found = over(g.inputs[0], z)
+    return found if found is None else np.broadcast_to(found, g.inputs[0].shape).reshape(g.shape)
+
+
+def over_first(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of what is as many times as large as its first input is: -x, x / y."""
+    assert g.op is not None
+    found = over(g.inputs[0], z)
+    return None if found is None else g.op(found, *g.inputs[1:])
+
+
+def over_converted(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of what is its input in another type."""
+    return over(g.inputs[0], z)
+
+
+def over_terms(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of a sum or a difference, where z is a factor of both its terms."""
+    assert g.op is not None
+    x, y = g.inputs
+    parts = [over(term, z) for term in ((x, y) if x is not y else (x,))]
+    return None if any(part is None for part in parts) else g.op(parts[0], parts[-1])
+
+
+def over_factors(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of a product, where z is a factor of one of the two."""
     for x, other in (g.inputs, g.inputs[::-1]):
-        found = _over(x, z, depth - 1)
+        found = over(x, z)
         if found is not None:
             return found * other
     return None
 
 
-def _over_picked(g: Tensor, z: Tensor, depth: int) -> Any:
-    """Return the quotient of the same entries of two arrays of one shape."""
-    x, whole = g.inputs[0], z.inputs[0]
-    found = _over(x, whole, depth - 1) if x.shape == whole.shape else None
-    return None if found is None else ops["getitem"](np.broadcast_to(found, x.shape), index=g.attrs["index"])
+def over_outer(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of a product of matrices, where it is one without a sum: column @ row."""
+    alone = min(np.ndim(x) for x in g.inputs) > 1 and g.inputs[0].shape[-1] == 1
+    return over_factors(g, z, over) if alone else None
 
 
-def _over_entries(g: Tensor, z: Tensor, depth: int) -> Any:
-    """Return the quotient where g is made of entries of z, by numbers and slices, and 0 elsewhere."""
-    index = g.attrs["index"]
-    if g.shape != z.shape or not all(
-        isinstance(i, (int, slice, type(None))) for i in (index if isinstance(index, tuple) else (index,))
-    ):
-        return None
-    part = ops["getitem"](z, index=index)
-    found = _over(g.inputs[0], part, depth - 1)
-    return None if found is None else ops["scatter"](np.broadcast_to(found, part.shape), **g.attrs)
+def over_powers(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of x ** n, of a whole n."""
+    x, n = g.inputs
+    found = over(x, z) if isinstance(n, (int, float)) and n > 1 and n % 1 == 0 else None
+    return None if found is None else found * x ** (n - 1)
 
 
-def _same_entries(g: Tensor) -> bool:
-    """Return whether `g` has the entries of its input in their order: x.reshape(shape), x[:, None], +x."""
-    op = g.op
-    if op is None or op is ops["positive"] or op.facts.order == "kept":
-        return op is not None
-    shape = np.shape(g.inputs[0])
-    if op in (ops["getitem"], ops["scatter"]):
-        return _all_of_it(g.attrs["index"], g.inputs[0], g)
-    if op is ops["moveaxis"]:  # of an array whose lengths are the numbers of its axes
-        order = np.moveaxis(np.empty(range(len(shape))), **g.attrs).shape
-    elif op.facts.axes is not None:
-        order = op.facts.axes(len(shape), **g.attrs)
-    else:
-        return False
-    long = [axis for axis in order if shape[axis] != 1]
-    return long == sorted(long)
-
-
-def _over_chosen(g: Tensor, z: Tensor, depth: int) -> Any:
+def over_chosen(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of where(c, x, y), of which one may be 0 or NaN."""
     c, *xs = g.inputs
-    parts = [_over(x, z, depth - 1) if isinstance(x, Tensor) else _hollow(x) for x in xs]
+    parts = [over(x, z) if isinstance(x, Tensor) else _hollow(x) for x in xs]
     return None if any(part is None for part in parts) else np.where(c, *parts)
 
 
 def _hollow(x: Any) -> Any:
     """Return what is 0 or NaN, and so its own quotient by anything, else None."""
     return x if np.all((x == 0) | (x != x)) else None
+
+
+def over_picked(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of x[index], of the same entries of two arrays of one shape or of all entries."""
+    x, index = g.inputs[0], g.attrs["index"]
+    if g.op is not z.op or g.attrs != z.attrs or len(g.inputs) != 1:
+        return over_moved(g, z, over) if _all_of_it(index, x, g) else None
+    whole = z.inputs[0]
+    found = over(x, whole) if x.shape == whole.shape else None
+    return None if found is None else ops["getitem"](np.broadcast_to(found, x.shape), index=index)
+
+
+def over_entries(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of what is made of entries of z, by numbers and slices, and 0 elsewhere."""
+    index = g.attrs["index"]
+    if _all_of_it(index, g.inputs[0], g):
+        return over_moved(g, z, over)
+    plain = (
+        isinstance(i, (int, slice, type(None))) for i in (index if isinstance(index, tuple) else (index,))
+    )
+    if g.shape != z.shape or not all(plain):
+        return None
+    part = ops["getitem"](z, index=index)
+    found = over(g.inputs[0], part)
+    return None if found is None else ops["scatter"](np.broadcast_to(found, part.shape), **g.attrs)
 
 
 def _all_of_it(index: Any, x: Any, g: Tensor) -> bool:
@@ -203,24 +225,19 @@ def _all_of_it(index: Any, x: Any, g: Tensor) -> bool:
     return np.size(x) == g.size and all(a or b for a, b in zip(forward, plain, strict=True))
 
 
-def _of_one_term(g: Tensor) -> bool:
-    """Return whether `g` is a matrix product without a sum: column @ row."""
-    return g.op is ops["matmul"] and min(np.ndim(x) for x in g.inputs) > 1 and g.inputs[0].shape[-1] == 1
-
-
-def _over_einsum(g: Tensor, z: Tensor, depth: int) -> Any:
-    """Return the quotient where an operand of einsum has the labels of the output: no sum runs over it."""
+def over_einsum(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of einsum where an operand has the labels of the output: no sum runs over it."""
     left, _, output = g.attrs["subscripts"].partition("->")
     for i, (term, x) in enumerate(zip(left.split(","), g.inputs, strict=True)):
-        found = _over(x, z, depth - 1) if term == output and np.shape(x) == g.shape else None
+        found = over(x, z) if term == output and np.shape(x) == g.shape else None
         if found is not None:
             xs = [*g.inputs[:i], np.broadcast_to(found, g.shape), *g.inputs[i + 1 :]]
             return ops["einsum"](g.attrs["subscripts"], *xs)
     return None
 
 
-def _over_sum(g: Tensor, z: Tensor, depth: int) -> Any:
-    """Return the quotient of what is added to 0 (or to a multiple of z), each piece of all entries."""
+def over_pieces(g: Tensor, z: Tensor, over: Over) -> Any:
+    """The fact `over` of what is added to 0 (or to a multiple of z), each piece of all entries."""
     total, *pieces = g.inputs
     none = not isinstance(total, Tensor) and not np.any(total)
     indexes = g.attrs["indexes"]
@@ -228,12 +245,9 @@ def _over_sum(g: Tensor, z: Tensor, depth: int) -> Any:
         _all_of_it(index, x, g) for index, x in zip(indexes, pieces, strict=True)
     ):
         return None
-    parts = [_over(x, z, depth - 1) for x in (pieces if none else (total, *pieces))]
+    parts = [over(x, z) for x in (pieces if none else (total, *pieces))]
     if any(part is None for part in parts):
         return None
     shapes = [np.shape(x) for x in (pieces if none else g.inputs)]
     parts = [np.broadcast_to(q, shape).reshape(g.shape) for q, shape in zip(parts, shapes, strict=True)]
     return sum(parts[1:], parts[0])
-
-
-_RULES = {"einsum": _over_einsum, "add_at": _over_sum, "scatter": _over_entries, "where": _over_chosen}

@@ -158,11 +158,16 @@ def swapaxes(x: Any, *, axis1: int = 0, axis2: int = 1) -> Any:
     return np.swapaxes(x, axis1, axis2)
 
 
+def _moved_axes(ndim: int, **pair: Any) -> tuple[int, ...]:
+    return np.moveaxis(np.empty(range(ndim)), **pair).shape  # of an array whose lengths number its axes
+
+
 @define(
     "moveaxis",
     "view",
     lambda g, z, x, source, destination: np.moveaxis(g, destination, source),
     numpy=np.moveaxis,
+    facts=Facts(axes=_moved_axes),
     examples=(
         (((2, 3, 4),), {"source": 0, "destination": 2}),
         (((2, 3, 4),), {"source": (0, 1), "destination": (1, 2)}),

@@ -10,6 +10,7 @@ gradient is refused. It is refused, too, where vectors are so near to one anothe
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ import numpy as np
 from clearprop.define import define
 from clearprop.errors import GradientError, RerunError, lesson
 from clearprop.facts import Facts
+from clearprop.op import Op
 from clearprop.ops.decomposition import adjoint, gaps, turned, weighed_sum
 from clearprop.ops.turning import of_eig
 from clearprop.registry import ops
@@ -156,9 +158,8 @@ class _Sums:
             raise _not_spanning(self.w)
 
 
-def _of_values(g: Any, node: Any, later: Any) -> tuple[Any, Any]:
+def _of_values(g: Any, node: Any, later: Any, *, again: Op) -> tuple[Any, Any]:
     """What a function of eigenvalues sends, in a place that a trace has to itself."""
-    again = ops["eig_again" if node.op is ops["eigvals"] else "complex_eig_again"]
     x = later.inputs[0]
     if not later.plain:
         return _guarded(g, node, later, later.output, again(x)[..., 1:])
@@ -199,6 +200,6 @@ def _of_vectors(g: Any, node: Any, later: Any) -> tuple[Any, Any]:
 
 def enter_spanning() -> None:
     """Write the looks at vectors into the ops' entries."""
-    for names, look in ((("eigvals", "complex_eigvals"), _of_values), (("eig", "complex_eig"), _of_vectors)):
-        for name in names:
-            ops[name].rest = look
+    for prefix in ("", "complex_"):
+        ops[f"{prefix}eigvals"].rest = partial(_of_values, again=ops[f"{prefix}eig_again"])
+        ops[f"{prefix}eig"].rest = _of_vectors

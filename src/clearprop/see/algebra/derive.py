@@ -210,9 +210,10 @@ def _numbers(shape: tuple[int, ...], seed: int) -> Any:
 
 def _input_names(op: Op, rules: Any, skip: int, n: int) -> tuple[str, ...]:
     """Return the names that the op's own rule gives to its inputs; x1, x2, ... for any number of them."""
-    for function in filter(inspect.isfunction, (*rules, op.forward)):
+    for function, skipped in (*((rule, skip) for rule in rules), (op.forward, 0)):
+        if not inspect.isfunction(function):
+            continue
         parameters = list(inspect.signature(function).parameters.values())
-        skipped = skip if function is not op.forward else 0
         if op.variadic_rule is not None and function is op.variadic_rule:
             skipped += 1
         places = [p for p in parameters[skipped:] if p.kind is not p.KEYWORD_ONLY]
