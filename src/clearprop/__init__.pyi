@@ -1152,6 +1152,12 @@ def of_spanning(g: ArrayLike, w: ArrayLike, v: Tensor, *, linear: bool = ...) ->
 @overload
 def of_spanning(g: ArrayLike, w: ArrayLike, v: ArrayLike, *, linear: bool = ...) -> Any: ...
 @overload
+def off_kinks(met: Tensor, g: _Input) -> Tensor: ...
+@overload
+def off_kinks(met: ArrayLike, g: Tensor) -> Tensor: ...
+@overload
+def off_kinks(met: ArrayLike, g: ArrayLike) -> Any: ...
+@overload
 def owens_t(x: Tensor, y: _Input) -> Tensor: ...
 @overload
 def owens_t(x: ArrayLike, y: Tensor) -> Tensor: ...
@@ -1838,6 +1844,7 @@ __all__ = [
     "of_full_columns",
     "of_full_rank",
     "of_spanning",
+    "off_kinks",
     "optim",
     "owens_t",
     "pad",

@@ -20,7 +20,7 @@ class Facts:
     - `kinks(*xs, **attrs)`: at which entries (of the output of an elementwise op, else of the first input)
       the slopes to the left and to the right may differ, or a jump may be; False for an op that has neither
       anywhere, None where nobody said.
-    - `smooth(i, g, z, xs, attrs, pull)` (a `Smooth` of `ops/limits.py`; of a length z, whose kink is where it
+    - `smooth(i, g, z, xs, attrs, pull)` (a `Smooth` of `ops/moving.py`; of a length z, whose kink is where it
       is 0, or of one of several sides): what its input `i` receives where the recorded `g` takes the kink
       away, as 2 |x| does at |x|, which is then a part of |x|^2, or None; and what is to be added to what the
       rule sends, or None. `pull(y, g, x)` is what x receives where g arrives at y.

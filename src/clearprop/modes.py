@@ -132,6 +132,9 @@ class Observer:
         """Return `x` as what an eager run has there: a Tensor, or else an array."""
         return x
 
+    def missed(self, error: Exception) -> None:
+        """Note what a call of the written step raises: what this run computes is not the function's value."""
+
     def refuse(self, wanted: str, got: str = "", hint: str = "") -> Exception:
         """Return the error to be raised where the step cannot be written down."""
         return RuntimeError(lesson("a recorded step", wanted, got, "", hint))

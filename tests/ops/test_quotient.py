@@ -7,6 +7,7 @@ from tests.ops.differences import mixed_difference
 import clearprop
 from clearprop import Tensor, grad, hessian, kinks
 from clearprop.compiler.step import available_executors
+from clearprop.ops import limits
 
 norm = np.linalg.norm
 ONES = np.array([1.0, 2.0, 3.0])
@@ -110,6 +111,9 @@ def test_at_a_tie_the_second_derivative_is_the_mean_of_those_of_both_sides(choic
 
 
 ONE_SIZE = {  # parts that share a kink: f, its second derivative at 0, the mean of those of both sides
+    "an offset": (lambda x: (np.maximum(x, 1 - x - 1) - abs(x)) ** 2, 0.0),
+    "an offset in the size": (lambda x: abs(x + 2 - 2.0) * np.maximum(-x, 0) * 2 - x * np.minimum(x, 0), 1.0),
+    "an end elsewhere": (lambda x: abs(x) * abs(x + 1), 0.0),
     "both halves": (lambda x: (np.maximum(x, 0) - np.maximum(-x, 0)) ** 2, 2.0),
     "a leak": (lambda x: (np.maximum(x, 0) - 0.1 * np.maximum(-x, 0)) ** 2, 1.01),
     "a leak of one": (lambda x: np.maximum(x, 0.1 * x) ** 2, 1.01),
@@ -152,6 +156,81 @@ def test_the_even_part_of_a_kink_has_its_second_derivative():
     f = lambda x: np.sum(np.exp(-abs(x)))  # noqa: E731
     for run in (hessian(f), clearprop.compile(hessian(f), executor="numpy")):
         np.testing.assert_array_equal(np.diag(run(np.array([0.0, 1.0, np.inf]))), [1.0, np.exp(-1.0), 0.0])
+
+
+def in_many_steps(f, n):
+    def g(x):
+        z = f(x)
+        for _ in range(n):
+            z = z + 0.01 * z
+        return np.sum(np.cos(z) ** 2)
+
+    return g
+
+
+def of_products(x):
+    return np.sum(np.tanh(np.maximum(x, -x) @ np.diag([1.0, 2.0])) ** 2)
+
+
+LONG = {  # more operations than a program derives: f, where, the Hessian
+    "norm": (in_many_steps(norm, 20), np.zeros(2), -2 * 1.01**40 * np.eye(2)),
+    "tie": (in_many_steps(lambda x: np.maximum(x, -x), 10), np.zeros(2), -2 * 1.01**20 * np.eye(2)),
+    "root": (in_many_steps(lambda x: np.sqrt(x @ x), 20), np.zeros(2), -2 * 1.01**40 * np.eye(2)),
+    "products": (of_products, np.zeros(2), np.diag([2.0, 8.0])),
+}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_a_step_that_has_no_limit_runs_as_written_at_the_kink(name):
+    f, x, wanted = LONG[name]
+    step = clearprop.compile(hessian(f), executor="numpy")
+
+    np.testing.assert_allclose(hessian(f)(x), wanted, atol=1e-14)
+    with pytest.warns(RuntimeWarning, match="runs as written(.|\n)*second derivative at a kink"):
+        np.testing.assert_allclose(step(x), wanted, atol=1e-14)
+    np.testing.assert_allclose(step(x), wanted, atol=1e-14)
+    beside = np.array([0.3, 0.4])
+    np.testing.assert_allclose(step(beside), hessian(f)(beside), rtol=1e-12)
+    assert step.recordings == 1
+
+
+def test_a_long_function_has_its_limit_where_values_are_known():
+    f = in_many_steps(abs, 130)
+
+    np.testing.assert_allclose(hessian(f)(0.0), -2 * 1.01**260)
+    np.testing.assert_allclose(clearprop.vmap(hessian(f))(np.array([0.0]))[0], -2 * 1.01**260)
+
+
+def test_a_limit_of_too_long_a_function_is_not_left_out_in_silence(monkeypatch):
+    monkeypatch.setattr(limits, "_LONGEST_KNOWN", 10)
+    with pytest.warns(RuntimeWarning, match="at most 10 operations: this place is taken as flat"):
+        assert float(hessian(in_many_steps(abs, 10))(0.0)) == 0.0
+
+
+@pytest.mark.filterwarnings("ignore:.* runs as written:RuntimeWarning")
+@pytest.mark.parametrize("of", [clearprop.jacobian, clearprop.jacrev])
+def test_many_results_have_their_limits_in_a_compiled_step(of):
+    def f(x):
+        return np.repeat(np.stack([norm(x) * norm(2 * x), np.sum(np.maximum(x, -x) ** 2)]), 9)
+
+    found = clearprop.compile(of(of(f)), executor="numpy")(np.zeros(2))
+
+    np.testing.assert_allclose(found, np.repeat([4.0, 2.0], 9)[:, None, None] * np.eye(2), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [
+        (lambda x: norm(x) * norm(2 * x), 4.0),
+        (lambda x: abs(x[0]) * abs((3 * x)[0]) + abs(x[1]) * abs((-3 * x)[1]), 6.0),
+        (lambda x: norm(2 * x.T) * norm((x * -3.0).T), 12.0),
+    ],
+)
+def test_multiples_move_together_through_views_and_for_many_examples(f, wanted):
+    np.testing.assert_allclose(hessian(f)(np.zeros(2)), wanted * np.eye(2), atol=1e-15)
+    np.testing.assert_allclose(
+        clearprop.vmap(hessian(f))(np.zeros((1, 2)))[0], wanted * np.eye(2), atol=1e-15
+    )
 
 
 def test_only_a_pair_that_ties_is_split():

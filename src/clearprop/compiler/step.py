@@ -343,6 +343,8 @@ class CompiledStep(Generic[P, R]):
             values = tuple(t._value for t in outputs)
             del result, outputs  # and with them the graph, before the plan asks for memory
             settled, asked = self._settled(key, watch)
+            if recorder.unknown is not None and not settled:  # the values of this run would be the result
+                raise recorder.unknown
             mark = fingerprint(program, cleared)
             known = self.plans.setdefault(key, [])
             twin = next((v for v in known if v.mark == mark), None)

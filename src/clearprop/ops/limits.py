@@ -10,53 +10,26 @@ x + y + |x - y|.
 from __future__ import annotations
 
 import threading
+import warnings
+import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from clearprop.batch import BatchTensor
+from clearprop.define import define
+from clearprop.errors import RerunError, at_line, lesson
+from clearprop.facts import Facts
 from clearprop.modes import mode
+from clearprop.ops.moving import Pull, Smooth, first_of, kink_of, twin
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
-Pull = Callable[[Tensor, Any, Tensor], Any]  # what the third receives, with a graph, where a gradient arrives
 Where = Callable[..., Any]  # of g, z and the inputs: at which entries of z the kink is
 _LONGEST = 60  # so many operations are derived in a recorded step, where nobody knows yet what is 0
-_LONGEST_KNOWN = 240  # and so many where one is: what is derived lies between for the lengths before it
-_DEEPEST = 4  # so far back are nodes compared that may be computed again
-_SEEN = 4000  # and so many are looked at, to find them
 _LONGEST_CHOICE = 24  # of a recorded larger one, which is often meant as a relu and seldom met at its tie
-
-
-@dataclass(frozen=True, slots=True)
-class Smooth:
-    """The fact `smooth` of an op: what it sends at its kink, as `sends` says, and what kind of kink it has.
-
-    - `length`: whether it is one: |k| times as large for k times its input.
-    - `share`: how many times the size of d it holds, beside what is smooth: all of it is |d| (1), the larger
-      of two has a half of their difference's, and the smaller one minus a half.
-    - `root(*xs)`: of a power, where it is a square root, whose slope at 0 is infinite.
-    """
-
-    sends: Callable[..., tuple[Any, Any]] = lambda *told: (None, None)
-    length: bool = False
-    share: float = 0.0
-    root: Callable[..., Any] | None = None
-
-    def __call__(self, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
-        return self.sends(i, g, z, xs, attrs, pull)
-
-
-NO_KINK = Smooth()
-
-
-def _kink(x: Any) -> Smooth:
-    """Return the fact `smooth` of what `x` was computed by."""
-    op = x.op if isinstance(x, Tensor) else None
-    smooth = None if op is None else op.facts.smooth
-    return smooth if isinstance(smooth, Smooth) else NO_KINK
+_LONGEST_KNOWN = 4000  # and so many where one is
 
 
 # --- the limit ----------------------------------------------------------------------------------------------
@@ -73,20 +46,83 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
     """
     if not isinstance(g, Tensor) or g.dtype.kind != "f" or g.shape != z.shape or _within.depth:
         return None
-    is_known = mode.recorder is None and not any(isinstance(x, BatchTensor) for x in (g, z, *xs))
-    if is_known and not np.any(where(*(x._value if isinstance(x, Tensor) else x for x in (g, z, *xs)))):
+    is_known = mode.recorder is None
+    if is_known and not _anywhere(where, (g, z, *xs)):
         return None
-    between = _between(g, z)
-    longest = _LONGEST_KNOWN if is_known else _LONGEST_CHOICE if choice else _LONGEST
-    if not 0 < len(between) <= longest:
+    many = isinstance(g, BatchTensor) and not isinstance(z, BatchTensor)  # gradients of one z
+    end = _whole(g) if many else g
+    between = _between(end, z) if isinstance(end, Tensor) else []
+    if between is not None and not between:
         return None
-    if choice and not is_known and any(node.op and node.op.kind == "contract" for node in between):
-        return None
+    if many or between is None or not _is_short(between, is_known, choice):
+        return _left_out(where(g, z, *xs), g, is_known)
     weights = [np.ones(g.shape, g.dtype)[()]]
     if g.size > 1:
         weights.append(np.random.default_rng(0).uniform(1.0, 2.0, g.shape).astype(g.dtype))
     found = _responses(g, z, between, pull, weights, choice)
-    return None if found is None else _of_one(found, where(g, z, *xs), weights[-1])
+    if found is None:
+        return None
+    c = _of_one(found, where(g, z, *xs), weights[-1])
+    if isinstance(c, Tensor) and kink_of(z).root is None:
+        _within.found(c)  # it meets a 0: what it is computed of has no say to second order
+    return c
+
+
+def _anywhere(where: Where, given: Any) -> bool:
+    """Whether a kink is met, where the values are known."""
+    if any(isinstance(x, BatchTensor) for x in given):
+        found = _whole(where(*given))
+    else:
+        found = where(*(x._value if isinstance(x, Tensor) else x for x in given))
+    return bool(np.any(found._value if isinstance(found, Tensor) else found))
+
+
+def _whole(x: Any) -> Any:
+    """Return what all examples of `x` are a part of."""
+    while isinstance(x, BatchTensor):
+        x = x.content
+    return x
+
+
+def _is_short(between: list[Tensor], is_known: bool, choice: bool) -> bool:
+    """Whether what lies between is derived, and not too much."""
+    if is_known:
+        return len(between) <= _LONGEST_KNOWN
+    products = choice and any(node.op and node.op.kind == "contract" for node in between)
+    return len(between) <= (_LONGEST_CHOICE if choice else _LONGEST) and not products
+
+
+def _left_out(met: Any, g: Tensor, is_known: bool) -> Any:
+    """Return 0, right where no kink is met: a step that meets one runs as written, else a warning says so."""
+    if not is_known:
+        return ops["off_kinks"](met, g)
+    wanted = f"takes limits at a kink of at most {_LONGEST_KNOWN} operations: this place is taken as flat"
+    hint = "an input off the kink, or a formula without it (x**2 for abs(x)**2); clearprop.kinks lists it"
+    warnings.warn(
+        lesson("a second derivative", wanted, "more", at_line(), hint), RuntimeWarning, stacklevel=2
+    )
+    return None
+
+
+@define("off_kinks", "opaque", None, None, facts=Facts(kinks=False),
+        examples=(((np.zeros(3, bool), np.ones(3)), {}),))  # fmt: skip
+def off_kinks(met: Any, g: Any) -> Any:
+    """0 for each entry of `g`; RerunError where a kink is `met` of which a program does not know the limit.
+
+    The function as it is written knows where it is, and takes it there.
+    """
+    if np.any(met):
+        wanted = (
+            "has a limit where a length is 0 or two entries tie, which a program has only of short functions"
+        )
+        error = RerunError(
+            lesson("a second derivative at a kink", wanted, f"{int(np.sum(met))} such entries")
+        )
+        seen = mode.recorder
+        if seen is None:
+            raise error
+        seen.missed(error)  # this run is written down, and not the one that counts
+    return np.zeros_like(g)[()]
 
 
 def responses(g: Any, z: Tensor, pull: Pull, weights: list[Any]) -> list[Any] | None:
@@ -99,8 +135,9 @@ def responses(g: Any, z: Tensor, pull: Pull, weights: list[Any]) -> list[Any] | 
         return None
     between = _between(g, z)
     known = mode.recorder is None and not any(isinstance(x, BatchTensor) for x in (g, z))
-    longest = _LONGEST_KNOWN if mode.recorder is None else _LONGEST
-    if not 0 < len(between) <= longest or any(_compares(node, known) for node in between):
+    if not between or not _is_short(between, mode.recorder is None, False):
+        return None
+    if any(_compares(node, known) for node in between):
         return None
     return _responses(g, z, between, pull, weights, False)
 
@@ -110,7 +147,7 @@ def _compares(node: Tensor, known: bool) -> bool:
     op = node.op
     if op is None or not callable(op.facts.kinks):
         return False
-    kink = _kink(node)
+    kink = kink_of(node)
     if 0 < abs(kink.share) < 1:
         return True
     limited = kink.length or kink.root is not None or op.kind == "opaque"  # and has a limit of its own
@@ -130,9 +167,9 @@ def _responses(
     _within.still = set() if choice else {still}
     try:
         for node in between:
-            twin = _twin(node, z)
-            if twin is not None:
-                stands[node] = twin(still)
+            moved = twin(node, z)
+            if moved is not None:
+                stands[node] = moved(still)
                 continue
             assert node.op is not None
             given = tuple(stands.get(x, x) if isinstance(x, Tensor) else x for x in node.inputs)
@@ -152,9 +189,9 @@ def may_have_limit(node: Tensor, known: bool) -> bool:
     (True, False)
     """
     op = node.op
-    if op is None or op.facts.smooth is None:
+    if op is None or op.facts.smooth is None or not kink_of(node).limited:
         return False
-    root = _kink(node).root
+    root = kink_of(node).root
     if root is not None and not np.all(root(*node.values)):
         return False
     if not known:
@@ -175,146 +212,27 @@ def _of_one(found: list[Any], there: Any, weights: Any) -> Any:
     return np.where(known, c, c.dtype.type(0))
 
 
-def _between(g: Tensor, z: Tensor) -> list[Tensor]:
-    """Return the nodes that depend on z and that g depends on, in the order of computation; g is the last."""
-    first = _first(z)
+def _between(g: Tensor, z: Tensor) -> list[Tensor] | None:
+    """Return the nodes that depend on z and that g depends on, in the order of computation; g is the last.
+
+    None where there are too many to be looked at.
+    """
+    first = first_of(z)
     later, waiting = {g}, [g]
     while waiting:
-        if len(later) > _SEEN:
-            return []
+        if len(later) > 4 * _LONGEST_KNOWN:
+            return None
         for x in waiting.pop().inputs:
             if isinstance(x, Tensor) and x.serial > first and x.requires_grad and x not in later:
                 later.add(x)
-                waiting.append(x)
-    found = {z}
+                if not _within.has_found(x):
+                    waiting.append(x)
+    found, between = {z}, []
     for node in sorted(later, key=lambda node: node.serial):
-        if any(isinstance(x, Tensor) and x in found for x in node.inputs) or _twin(node, z) is not None:
+        if node is not z and (any(x in found for x in node.inputs if isinstance(x, Tensor)) or twin(node, z)):
             found.add(node)
-    return (
-        [node for node in sorted(found, key=lambda node: node.serial) if node is not z] if g in found else []
-    )
-
-
-def _first(z: Tensor) -> int:
-    """Return the serial of the last node that is no part of z, as far back as twins are compared."""
-    level = {z}
-    for _ in range(_DEEPEST + 1):
-        level = {x for node in level for x in node.inputs if isinstance(x, Tensor)}
-        if not level:
-            return 0
-    return max(x.serial for x in level)
-
-
-# --- what moves with z --------------------------------------------------------------------------------------
-def _twin(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
-    """Return what makes of z a node with the same kink: computed again, of a multiple, the other of two."""
-    if node.op is None or z.op is None:
-        return None
-    if node.op is z.op:
-        if computed_again(node, z):
-            return lambda still: still
-        share = _share(node, z) if _kink(node).length else 0.0
-        if share:
-            return lambda still: still * share
-    half, other = _kink(node).share, _kink(z).share
-    if not half or not other or node.op.kind != z.op.kind:
-        return None
-    if node.op.kind == "elementwise":
-        return _of_one_size(node, z)
-    if half + other or node.attrs != z.attrs or not _same(node.inputs, z.inputs):
-        return None
-    if node.inputs[0].size == 2 * z.size:  # the largest of two and the smallest
-        return lambda still: np.sum(z.inputs[0], **z.attrs) - still
-    return None
-
-
-def _of_one_size(node: Tensor, z: Tensor) -> Callable[[Any], Any] | None:
-    """Return what makes of z what has a share of the same |d|: max(-x, 0) is max(x, 0) - x."""
-    (k, d, smooth), (unit, of, its) = _sized(node), _sized(z)
-    if not (k and unit and (_same(d, of) or _same(d, of[::-1]))):
-        return None
-    return lambda still: (still - its()) * (k / unit) + smooth()
-
-
-def _sized(x: Tensor) -> tuple[float, tuple[Any, ...], Callable[[], Any]]:
-    """Return k, d and s of x = s + k |d|, where d is a Tensor or what one of two is above the other."""
-    share, xs = _kink(x).share, x.inputs
-    if len(xs) == 1:
-        k, d = _apart(*xs, 0)
-        return share * abs(k), d, lambda: 0.0
-    k, d = _apart(*xs)
-    return share * abs(k), d, lambda: (xs[0] + xs[1]) * 0.5
-
-
-def _apart(x: Any, y: Any) -> tuple[float, tuple[Any, ...]]:
-    """Return how often x - y holds a Tensor, and that, or the difference of two."""
-    (a, k), (b, m) = _scaled(x), _scaled(y)
-    if b.__class__ in (int, float) and b == 0:
-        if isinstance(a, Tensor) and a.op is not None and a.op.derivatives == (1, -1):
-            unit, d = _apart(*a.inputs)
-            return k * unit, d
-        return k, (a,)
-    if a.__class__ in (int, float) and a == 0:
-        return _apart(y, x)
-    return (k - m, (a,)) if _same((a,), (b,)) else (1.0, (x, y))
-
-
-def _share(node: Tensor, z: Tensor) -> float:
-    """Return the number of times that the length z goes into `node`, that of a multiple; 0 for another."""
-    if node.attrs != z.attrs:
-        return 0.0
-    xs, ks = zip(*map(_scaled, node.inputs), strict=True)
-    ys, units = zip(*map(_scaled, z.inputs), strict=True)
-    shares = {abs(k / unit) if unit else 0.0 for k, unit in zip(ks, units, strict=True)}
-    return shares.pop() if len(shares) == 1 and _same(xs, ys) else 0.0
-
-
-def _scaled(x: Any) -> tuple[Any, float]:
-    """Return what `x` is a multiple of, by written numbers, and the product of these."""
-    k = 1.0
-    while isinstance(x, Tensor) and (factor := _factor(x)) is not None:
-        (x,) = (y for y in x.inputs if isinstance(y, Tensor))
-        k *= factor
-    return x, k
-
-
-def _factor(x: Tensor) -> float | None:
-    """Return the number of times that x is its input, where it is linear in it and the rest are numbers."""
-    op, inside = x.op, [i for i, y in enumerate(x.inputs) if isinstance(y, Tensor)]
-    if op is None or op.kind != "elementwise" or x.attrs or x.dtype.kind != "f" or len(inside) != 1:
-        return None
-    steady = len(op.derivatives) > inside[0] and isinstance(op.derivatives[inside[0]], int)
-    written = all(isinstance(y, (int, float, Tensor)) for y in x.inputs)
-    if not written or not (steady or inside[0] in op.facts.linear):
-        return None
-    with np.errstate(all="ignore"):
-        offset, factor = (
-            op.forward(*(np.float64(unit) if isinstance(y, Tensor) else y for y in x.inputs))
-            for unit in (0, 1)
-        )
-    return float(factor) if offset == 0 and np.isfinite(factor) else None
-
-
-def computed_again(g: Tensor, z: Tensor, depth: int = _DEEPEST) -> bool:
-    """Return whether `g` is the same op of the same Tensors as `z`, or of such: norm(x) * norm(x).
-
-    >>> x = Tensor([1.0, 2.0])
-    >>> computed_again(np.abs(2 * x), np.abs(2 * x)), computed_again(np.abs(2 * x), np.abs(x))
-    (True, False)
-    """
-    if g.op is None or g.op is not z.op or len(g.inputs) != len(z.inputs) or g.attrs != z.attrs:
-        return False
-    return _same(g.inputs, z.inputs, depth)
-
-
-def _same(xs: Any, ys: Any, depth: int = _DEEPEST) -> bool:
-    for x, y in zip(xs, ys, strict=True):
-        if x is y or (x.__class__ is y.__class__ and x.__class__ in (int, float) and x == y):
-            continue
-        alike = depth and isinstance(x, Tensor) and isinstance(y, Tensor)
-        if not (alike and computed_again(x, y, depth - 1)):
-            return False
-    return True
+            between.append(node)
+    return between if g in found else []
 
 
 def finite(xs: Any) -> Any:
@@ -323,11 +241,24 @@ def finite(xs: Any) -> Any:
 
 
 class _Within(threading.local):
-    """How many limits are being taken in this thread, one is not taken of another; and the lengths in it."""
+    """How many limits are being taken in this thread, one is not taken of another; the lengths in it, and
+    what was found.
+    """
 
     def __init__(self) -> None:
         self.depth = 0
         self.still: set[Tensor] = set()
+        self.limits: dict[int, weakref.ref[Tensor]] = {}
+
+    def found(self, limit: Tensor) -> None:
+        """Note a limit for as long as it lives."""
+        place, limits = id(limit), self.limits
+        limits[place] = weakref.ref(limit, lambda gone: limits.pop(place, None))
+
+    def has_found(self, x: Tensor) -> bool:
+        """Tell whether a Tensor is a limit that was found."""
+        noted = self.limits.get(id(x))
+        return noted is not None and noted() is x
 
 
 _within = _Within()
@@ -360,7 +291,7 @@ def _certain(i: int, g: Any, z: Tensor, xs: Any) -> Any:
     x, y = xs[i], xs[1 - i]
     if not _is_length(x) or isinstance(y, Tensor) or not np.all(np.equal(y, 0)):
         return None
-    return np.where(x >= y if _kink(z).share > 0 else x < y, g, z.dtype.type(0))
+    return np.where(x >= y if kink_of(z).share > 0 else x < y, g, z.dtype.type(0))
 
 
 def of_rectified(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
@@ -369,8 +300,8 @@ def of_rectified(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: P
 
 
 def _is_length(x: Any) -> bool:
-    return isinstance(x, Tensor) and (x in _within.still or _kink(x).length)
+    return isinstance(x, Tensor) and (x in _within.still or kink_of(x).length)
 
 
 of_larger, of_smaller = Smooth(of_choice, share=0.5), Smooth(of_choice, share=-0.5)
-of_relu = Smooth(of_rectified)
+of_relu = Smooth(of_rectified, limited=False)

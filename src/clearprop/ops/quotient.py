@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.limits import Pull, Smooth, computed_again, limit
+from clearprop.ops.limits import limit
+from clearprop.ops.moving import Pull, Smooth, computed_again
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 

@@ -10,7 +10,8 @@ from clearprop.adding import added, is_short, summed
 from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.hints import refuse_texts
-from clearprop.ops.limits import Smooth, finite, limit
+from clearprop.ops.limits import finite, limit
+from clearprop.ops.moving import Smooth
 from clearprop.ops.plane import real_only
 from clearprop.ops.quotient import sending
 from clearprop.ops.shape import repeated

@@ -28,7 +28,8 @@ from clearprop.ops.decomposition import (
     of_symmetric,
     svd_parts,
 )
-from clearprop.ops.limits import Pull, Smooth, responses
+from clearprop.ops.limits import responses
+from clearprop.ops.moving import Pull, Smooth
 from clearprop.ops.quotient import multiple
 from clearprop.registry import ops
 from clearprop.tensor import Tensor

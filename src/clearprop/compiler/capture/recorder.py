@@ -73,8 +73,13 @@ class Recorder(Refusals):
         self.within: dict[int, Any] = {}  # writable arrays in reach, by id, and what owns their memory
         self.frozen: list[Any] = []  # those of them that are constants all the same
         self.printed = ""  # the line that printed
+        self.unknown: Exception | None = None  # what a call of the program will raise
         self.roots: ByTensor = ByTensor()  # those whose `backward()` the step has called
         self.local: set[Tensor] = set()  # leaves that the step makes: they start anew at each call
+
+    def missed(self, error: Exception) -> None:
+        """Note that the program has no answer for the values of this run."""
+        self.unknown = error
 
     # --- what modes.Observer asks for -----------------------------------------------------------------------
     def resolve(self, x: Any) -> Any:
