@@ -84,6 +84,13 @@ class Observer:
     def python_value(self, tensor: Tensor, asked: str) -> None:
         """Object, by raising, to a Tensor being turned into a Python value (`asked` says how)."""
 
+    def awaits(self, tensor: Tensor | None = None) -> bool:
+        """Tell whether what runs without a graph now will run for a gradient, and that pass `tensor`."""
+        return False
+
+    def passes(self, x: Tensor) -> None:
+        """Note a Tensor that a gradient will pass through, made without an op."""
+
     # --- what a recorder is told and asked ------------------------------------------------------------------
     def made(self, leaf: Tensor, of: Tensor | None) -> None:
         """Note a new leaf, and of which one it is a copy."""
@@ -230,6 +237,14 @@ class _Special:
 mode: _Mode = _Mode()
 marks: Marks = Marks()
 special: _Special = _Special()
+
+
+def switched_off_by() -> Block | None:
+    """Return the innermost block in which results remember nothing, if there is one."""
+    now = current()
+    while now is not None and now.block.changes.get("grad_enabled", True):
+        now = now.outer
+    return None if now is None else now.block
 
 
 def made(leaf: Tensor, of: Tensor | None = None) -> None:

@@ -165,7 +165,7 @@ class Shared:
         """
         tensor: Any = self
         called, where = "t.__dlpack__()", at_line()
-        if tensor.requires_grad and not tensor._is_cut():
+        if (tensor.requires_grad or tensor._is_awaited()) and not tensor._is_cut():
             wanted = "would drop the gradient: the other package does not know of the graph"
             raise BufferError(lesson(called, wanted, f"t = {tensor!r}", where, "t.detach()"))
         if stream is not None or dl_device not in (None, (1, 0)):

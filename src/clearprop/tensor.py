@@ -240,9 +240,13 @@ class Tensor(ChangedByHand, Shared):
     def _python(self, asked: str) -> Any:
         if mode.observer is not None:
             mode.observer.python_value(self, asked)
-        if self.requires_grad:
+        if self.requires_grad or self._is_awaited():
             marks.left += 1
         return self._value
+
+    def _is_awaited(self) -> bool:
+        """Whether a gradient will pass here, though nothing is remembered now: inside of `checkpoint`."""
+        return mode.observer is not None and mode.observer.awaits(self)
 
     def _is_cut(self) -> bool:
         """Whether an array of this Tensor loses no gradient: none would pass in any case."""
@@ -257,7 +261,7 @@ class Tensor(ChangedByHand, Shared):
 
     def __float__(self) -> float:
         """Return the only entry as a Python number, which leaves the graph: so does `math.sin(t)`."""
-        if self.requires_grad and not self._is_cut():
+        if (self.requires_grad or self._is_awaited()) and not self._is_cut():
             kept = float_kept(sys._getframe(1), STORE)  # `array[i] = t` asks for a float, too
             if kept is not None:
                 wanted = "would drop the gradient silently"
@@ -305,7 +309,7 @@ class Tensor(ChangedByHand, Shared):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         if (asked := beside_sparse(self)) is not None:
             return asked
-        if self.requires_grad and mode.grad_enabled and not self._is_cut():
+        if ((self.requires_grad and mode.grad_enabled) or self._is_awaited()) and not self._is_cut():
             called, cure = array_wanted(sys._getframe(1), STORE)
             wanted = "would drop the gradient silently"
             raise TypeError(lesson(called, wanted, f"t = {self!r}", at_line(), hint=cure))

@@ -22,6 +22,7 @@ from clearprop import (
     nn,
     no_grad,
     value_and_grad,
+    vjp,
     vmap,
 )
 from clearprop.ops.random import get_rng_state, uniform
@@ -189,6 +190,61 @@ def test_a_gradient_inside():
         return np.sum(grad(lambda y: np.sum(np.sin(y) * x))(x) * x)
 
     np.testing.assert_allclose(grad(checkpoint(f))(X), grad(f)(X), rtol=1e-14)
+
+
+INNER = {  # what each makes of u is nothing but a derivative by something else
+    "grad": lambda u: grad(lambda y: np.sin(y * u))(0.4),
+    "both parts": lambda u: np.prod(np.stack(value_and_grad(lambda y: np.sin(y * u))(0.4))),
+    "along u": lambda u: jvp(np.sin, (0.4,), (u,))[1],
+    "pulled from u": lambda u: vjp(np.sin, 0.4)[1](u)[0],
+    "jacobian": lambda u: np.sum(jacobian(lambda y: np.sin(y * u))(X)),
+    "hessian": lambda u: np.sum(hessian(lambda y: np.sum(np.sin(y * u)))(X)),
+    "mapped": lambda u: np.sum(vmap(grad(lambda y: np.sin(y * u)))(X)),
+    "within itself": lambda u: checkpoint(lambda t: grad(lambda y: np.sin(y * t))(0.4))(u),
+    "of none": lambda u: u * float(grad(np.sin)(0.4)),
+    "without": lambda u: u * without(u),
+}
+
+
+def without(u):
+    with no_grad():
+        return float(np.asarray(grad(lambda y: y * y * u)(3.0)))
+
+
+@pytest.mark.parametrize("name", INNER)
+def test_a_result_that_is_a_derivative_by_something_else_has_its_own(name):
+    f = INNER[name]
+    for g in (f, lambda v: grad(lambda x: f(x) ** 2)(v)):
+        assert grad(checkpoint(g))(1.1) == pytest.approx(grad(g)(1.1), rel=1e-12)
+        assert grad(lambda v, g=g: v * checkpoint(g)(v))(1.1) == pytest.approx(
+            grad(lambda v, g=g: v * g(v))(1.1)
+        )
+
+
+def stored(u):
+    array = np.zeros(2)
+    array[0] = u
+    return np.sum(array)
+
+
+LEAVING = [
+    lambda u: np.sum(np.array([u, 2 * u])),
+    lambda u: np.sum(np.asarray(u * u)),
+    lambda u: float(u) ** 2,
+    lambda u: (2 * u).item(),
+    lambda u: float(grad(lambda y: y * y * u)(3.0)),
+    stored,
+]
+
+
+@pytest.mark.parametrize("f", LEAVING)
+def test_who_leaves_the_graph_inside_is_told_so_as_outside(f):
+    with pytest.raises((TypeError, GradientError)) as plainly:
+        grad(f)(1.1)
+    with pytest.raises(plainly.type) as again:
+        grad(checkpoint(f))(1.1)
+
+    assert str(again.value).splitlines()[1:] == str(plainly.value).splitlines()[1:]
 
 
 @pytest.mark.parametrize("executor", ["numpy", "llvm"])

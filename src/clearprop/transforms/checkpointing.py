@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from clearprop import tree
 from clearprop.backward import as_number
 from clearprop.batch import BatchTensor
 from clearprop.errors import GradientError, at_line, lesson
-from clearprop.modes import Block, Observer, enable_grad, marks, mode
+from clearprop.modes import Block, Observer, enable_grad, marks, mode, switched_off_by
 from clearprop.op import Op, _next_serial, describe
 from clearprop.tensor import Tensor
 from clearprop.transforms.arguments import checked, name_of
@@ -72,6 +73,33 @@ class Noting(InFront):
             old = self.around.read(leaf)
             self.states[leaf] = old._value if isinstance(old, Tensor) else old
         return self.around.assigned(leaf, new)
+
+
+class First(Noting):
+    """Who watches a run that remembers nothing, and knows all the same what a gradient will pass through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block: Block = Block(observer=self, grad_enabled=False)
+        self.passing: weakref.WeakValueDictionary[int, Tensor] = weakref.WeakValueDictionary()
+
+    def saw(self, node: Tensor) -> Tensor | None:
+        """Note a node that has been computed from what a gradient will pass through."""
+        seen: Tensor | None = self.around.saw(node)
+        if node.op is not None and node.op.differentiable and any(map(self._passes, node.inputs)):
+            self.passes(node if seen is None else seen)
+        return seen
+
+    def passes(self, x: Tensor) -> None:
+        """Note a Tensor that a gradient will pass through."""
+        self.passing[id(x)] = x
+
+    def awaits(self, tensor: Tensor | None = None) -> bool:
+        """Tell whether a gradient will pass through a Tensor, unless the function wants none there."""
+        return switched_off_by() is self.block and (tensor is None or self._passes(tensor))
+
+    def _passes(self, x: Any) -> bool:
+        return isinstance(x, Tensor) and (self.passing.get(id(x)) is x or self.outside(x))
 
 
 class Again(InFront):
@@ -138,9 +166,11 @@ class _Run:
         self.lent = marks.lent
         for k in self.chosen:
             self.leaves[k] = None  # the graph holds them
-        noting = Noting()
-        with Block(observer=noting, grad_enabled=False):
-            self.output = self.run([constant_leaf(noting.around.resolve(x)._value) for x in given])
+        noting = First()
+        stand_ins = [constant_leaf(noting.around.resolve(x)._value) for x in given]
+        noting.passing.update((id(x), x) for x in stand_ins)
+        with noting.block:
+            self.output = self.run(stand_ins)
         self.values = tree.leaves(self.output)
         for x in self.values:
             if isinstance(x, Tensor):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop import tree
 from clearprop.backward import as_number, propagate
 from clearprop.batch import BatchTensor, Level
 from clearprop.errors import behind
@@ -73,6 +74,7 @@ class Inner:
         "within",
         "wraps",
     )
+    levels: tuple[Level, ...]
     within: bool
     wraps: bool
     constant: bool
@@ -85,8 +87,7 @@ class Inner:
         beside: Iterable[Any] = (),
         constant: bool = False,
     ) -> None:
-        self.levels: tuple[Level, ...] = _levels() if special.blocks else ()
-        levels = self.levels
+        levels = self.levels = _levels() if special.blocks else ()
         self.own: list[Tensor] = []  # what stands for `given`, for all examples at once
         self.lifted: list[Tensor] = []  # leaves that nobody outside knows
         self.before: int = _next_serial()
@@ -118,6 +119,16 @@ class Inner:
                 raise
             raise meant from None
         settle()
+        self.expect(given, beside)
+
+    def expect(self, *several: Iterable[Any]) -> None:
+        """Give Tensors where a run for the gradient of what is around will, by these or by the output."""
+        observer = mode.observer if self.constant else None
+        if observer is not None and observer.awaits():
+            leaves = [x for xs in (*several, tree.leaves(self.output)) for x in xs]
+            found = [_whole(x) for x in leaves if isinstance(x, Tensor)]
+            order, _ = self._history(found)
+            self.wraps = self.wraps or any(map(observer.awaits, (*found, *order)))
 
     def leaf(self, x: Any) -> Tensor:
         """Return a leaf of this run with a value; after it, no gradient reaches it any more."""
@@ -334,7 +345,12 @@ class Inner:
         value = x._value if isinstance(x, Tensor) else x
         if isinstance(value, np.ndarray) and self.outer:
             value = value.copy()  # a graph may remember this one
-        return Tensor(value, requires_grad=False) if self.wraps else as_number(value)
+        if not self.wraps:
+            return as_number(value)
+        found = Tensor(value, requires_grad=False)
+        if self.constant and mode.observer is not None:
+            mode.observer.passes(found)
+        return found
 
     def _recorded(self, x: Any) -> Any:
         if not isinstance(x, Tensor):
