@@ -375,18 +375,21 @@ def for_keywords(names: Iterable[str], known: Iterable[str] = ()) -> str:
     return "; ".join(found)
 
 
-def refuse_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def refuse_arguments(
+    cls: type, args: tuple[Any, ...], kwargs: dict[str, Any], called: type | None = None
+) -> None:
     """Raise TypeError where a class is made with keywords that it does not take, naming ours, or too few.
 
-    Text for an argument that is True or False is refused too.
+    Text for an argument that is True or False is refused too. The class is `called` what a person knows.
     """
+    named = called or cls
     signature = _signature(cls.__init__)  # type: ignore[misc]  # of this very class
     parameters = signature.parameters
     if str in map(type, args) or str in map(type, kwargs.values()):
         names = [name for name, p in parameters.items() if p.kind is not p.KEYWORD_ONLY][1:]
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         truths = {name: given[name] for name in given if _is_truth(parameters.get(name))}
-        refuse_texts(cls.__name__, **truths)
+        refuse_texts(named.__name__, **truths)
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
         return
     strange = [name for name in kwargs if name not in parameters]
@@ -395,11 +398,11 @@ def refuse_arguments(cls: type, args: tuple[Any, ...], kwargs: dict[str, Any]) -
         wanted = f"takes the keywords {', '.join(known)}" if known else "takes no keywords"
         where = at_line()
         hint = for_keywords(strange, known)
-        raise TypeError(lesson(f"{cls.__name__}(...)", wanted, ", ".join(strange), where, hint))
-    refuse_call(cls.__name__, signature, (None, *args), kwargs)
+        raise TypeError(lesson(f"{named.__name__}(...)", wanted, ", ".join(strange), where, hint))
+    refuse_call(named.__name__, signature, (None, *args), kwargs)
     made: Any = cls
     if made.__init__.__module__.startswith("clearprop."):  # what others annotate is theirs to say
-        refuse_other_kinds(cls, parameters, {**dict(zip([*parameters][1:], args, strict=False)), **kwargs})
+        refuse_other_kinds(named, parameters, {**dict(zip([*parameters][1:], args, strict=False)), **kwargs})
 
 
 _signature = functools.lru_cache(inspect.signature)

@@ -232,7 +232,10 @@ def test_a_saved_sequence_goes_on_over_its_milestone():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda o: optim.SequentialLR([optim.StepLR(o, 1)], []), "wants the optimizer first: a list"),
+        (
+            lambda o: optim.SequentialLR([optim.StepLR(o, 1)], []),
+            "wants optimizer as an optimizer",
+        ),
         (lambda o: optim.SequentialLR(o, [], []), "one milestone between"),
         (lambda o: optim.SequentialLR(o, [optim.StepLR(o, 1)], [3]), "one milestone between"),
         (lambda o: optim.SequentialLR(o, [optim.StepLR(o, 1)] * 3, [3, 2]), "in rising order"),

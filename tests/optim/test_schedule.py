@@ -165,3 +165,62 @@ def test_functions_of_a_schedule_are_no_part_of_its_state():
     assert not any(
         callable(v) or (isinstance(v, list) and any(map(callable, v))) for v in schedule.state_dict().values()
     )
+
+
+def worse(o, schedule):
+    plateau = optim.ReduceLROnPlateau(o, patience=0)
+    plateau.step(0.0)
+    plateau.step(1.0)
+
+
+STEPPING = {
+    "its own": lambda o, s: s.step(),
+    "another's": lambda o, s: optim.ExponentialLR(o, 0.5).step(),
+    "by hand": lambda o, s: setattr(o, "lr", 0.3),
+    "a plateau's": worse,
+}
+
+
+@pytest.mark.parametrize("kind", [optim.LambdaLR, optim.MultiplicativeLR])
+@pytest.mark.parametrize("step", STEPPING.values(), ids=STEPPING)
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_function_that_steps_would_be_set_over_so_it_is_refused(kind, step, guarded):
+    o, turns = optim.SGD([Tensor(1.0)], lr=1.0, momentum=0.9), []
+
+    def factor(n):
+        if n == 2 and not (guarded and turns):
+            turns.append(n)
+            step(o, schedule)
+        return 0.5
+
+    schedule = kind(o, factor)
+    schedule.step()
+    before = schedule.state_dict()
+
+    for _ in range(2):
+        turns.clear()
+        with pytest.raises(RuntimeError, match=r"LR.step\(\): asks its function what the learning rate is"):
+            schedule.step()
+        assert schedule.state_dict() == before
+
+
+def test_a_step_that_ends_in_an_error_counts_nothing():
+    o = optim.SGD([{"params": [Tensor(1.0)]}, {"params": [Tensor(2.0)]}], lr=1.0)
+    broken = [True]
+
+    def factor(n):
+        if n == 3 and broken:
+            raise OSError("no such file")
+        return 0.5**n
+
+    parts = [optim.ExponentialLR(o, 0.9), optim.LambdaLR(o, [lambda n: 0.1**n, factor])]
+    schedule = optim.ChainedScheduler(parts)
+    schedule.step()
+    schedule.step()
+    with pytest.raises(OSError, match="no such file"):
+        schedule.step()
+    broken.clear()
+    schedule.step()
+
+    assert [part.last_epoch for part in parts] == [3, 3]
+    np.testing.assert_allclose(schedule.get_last_lr(), [1e-3, 0.125])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from clearprop.data.draws import may_draw
 from clearprop.data.samplers import Sampler
 from clearprop.data.workforce import Workforce, is_whole
 from clearprop.errors import lesson
-from clearprop.hints import refuse_arguments
+from clearprop.examined import Examined
 
 
-class DataLoader:
+class DataLoader(Examined):
     """A dataset in batches: `for x, y in loader`. Each loop is one epoch.
 
     `dataset` is a TensorDataset, a tuple of arrays or of lists of numbers, or anything with a length and
@@ -66,13 +66,6 @@ class DataLoader:
     prefetch: int
     num_workers: int
     generator: np.random.Generator
-
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs:  # a copy is made with neither
-                refuse_arguments(cls, args, kwargs)
-            return object.__new__(cls)
 
     def __init__(
         self,

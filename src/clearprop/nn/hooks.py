@@ -9,6 +9,7 @@ import numpy as np
 
 from clearprop import structure
 from clearprop.errors import GradientError, lesson
+from clearprop.examined import Examined
 from clearprop.hints import takes_truths
 from clearprop.hooks import Handle
 from clearprop.op import _next_serial, describe
@@ -29,7 +30,7 @@ class Hooks(NamedTuple):
     loaded: tuple[tuple[int, Function], ...] = ()
 
 
-class Hooked:
+class Hooked(Examined):
     """What registers hooks; every Module is one. A compiled step runs them while it is recorded.
 
     Registering or removing a hook makes a compiled step record itself again.

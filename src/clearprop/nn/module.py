@@ -14,7 +14,6 @@ from clearprop.hints import (
     MODULE,
     for_keywords,
     nearest,
-    refuse_arguments,
     refuse_call,
     refuse_texts,
     takes_truths,
@@ -111,13 +110,6 @@ class Module(Hooked):
 
     _made: structure.Notes
     """Between which serial numbers the latest calls made nodes: a drawing folds them into one box."""
-
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs:  # a copy is made with neither
-                refuse_arguments(cls, args, kwargs)
-            return object.__new__(cls)
 
     def __init__(self) -> None:
         self.training = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import Any
 
@@ -28,6 +29,7 @@ class ParameterGroup(MutableMapping[str, Any]):
     """
 
     set_by_hand: Any = HeldNumber()  # how often the learning rate was, so that a schedule sees that it was
+    asking: str  # which schedule asks its functions for a learning rate just now
     optional: tuple[str, ...]
     rounds: tuple[str, ...]
     params: list[Any]
@@ -46,6 +48,7 @@ class ParameterGroup(MutableMapping[str, Any]):
         self._check: Callable[[Mapping[str, Any]], None] | None = None
         self.initial_lr: float | None = None
         self.set_by_hand = 0
+        self.asking = ""
         for name, value in options.items():
             self[name] = value
         self._check = check
@@ -105,6 +108,13 @@ class ParameterGroup(MutableMapping[str, Any]):
             refuse_lost(called, self.params, value)
 
     def _hold(self, name: str, value: Any) -> None:
+        if self.asking and name == "lr":
+            called, wanted = f"{self.asking}.step()", "asks its function what the learning rate is"
+            got, where = (
+                "the function has set it itself, by a step of a schedule or by hand",
+                "Nothing was changed.",
+            )
+            raise RuntimeError(lesson(called, wanted, got, where, "a function that returns a number alone"))
         if value is None or isinstance(value, (bool, str)):
             self._flags[name] = value
             structure.changed()
@@ -185,6 +195,29 @@ class ParameterGroup(MutableMapping[str, Any]):
             certain = name in self.rounds or (name in self.optional and held._value == 0)
             found[name] = _floats(held) if certain else self[name]
         return found
+
+
+@contextlib.contextmanager
+def asking(groups: list[ParameterGroup], name: str) -> Iterator[None]:
+    """Let nobody set these groups' learning rates meanwhile: what a schedule finds would be set over it.
+
+    >>> group = ParameterGroup([], {"lr": 0.1}, ())
+    >>> with asking([group], "LambdaLR"):
+    ...     group["lr"] = 0.2  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    RuntimeError: LambdaLR.step(): asks its function what the learning rate is: ...
+    """
+    for group in groups:
+        if group.asking:  # from within such a function: it would be asked by itself without an end
+            group._hold("lr", None)
+    try:
+        for group in groups:
+            group.asking = name
+        yield
+    finally:
+        for group in groups:
+            group.asking = ""
 
 
 def working_dtype(dtype: Any) -> Any:

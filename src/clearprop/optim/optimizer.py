@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Never
+from typing import Any, ClassVar, Never
 
 import numpy as np
 
 from clearprop import structure
 from clearprop.errors import at_line, lesson
-from clearprop.hints import for_keywords, refuse_arguments, refuse_texts
+from clearprop.examined import Examined
+from clearprop.hints import for_keywords, refuse_texts
 from clearprop.modes import mode, no_grad
 from clearprop.op import describe
 from clearprop.optim import saved_state
@@ -21,7 +22,7 @@ from clearprop.tensor import Tensor
 State = dict[str, Tensor]
 
 
-class Optimizer:
+class Optimizer(Examined):
     """What all optimizers share: parameter groups, state, and `step`, which applies the formula.
 
     A subclass names its `formula`, a pure function `(p, g, *state, step=, **numbers) -> (p, *state)` in plain
@@ -49,13 +50,6 @@ class Optimizer:
         ("lr", "eps", "weight_decay", "momentum", "alpha"), (0.0, math.inf)
     )
     """Between which numbers each option lies."""
-
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs:  # a copy is made with neither
-                refuse_arguments(cls, args, kwargs)
-            return object.__new__(cls)
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.examined import Examined
 from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.recordable import HeldNumber, recordable, refuse_recording
 from clearprop.optim.schedule import said, settings, take_settings
@@ -18,7 +19,7 @@ from clearprop.tensor import Tensor
 SEEN = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch")
 
 
-class ReduceLROnPlateau:
+class ReduceLROnPlateau(Examined):
     """lr = factor lr whenever a metric has not improved for more than `patience` steps.
 
     >>> from clearprop import Tensor

@@ -149,7 +149,10 @@ def refuse_recording(what: str, hint: str) -> None:
 
 
 def recordable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a schedule's step be written down, as one op, while somebody records."""
+    """Let a schedule's step be written down, as one op, while somebody records.
+
+    A step that ends in an error, which a person's function may raise, has counted and set nothing.
+    """
 
     @functools.wraps(step)
     def either(schedule: Any, *metrics: Any) -> None:
@@ -159,7 +162,14 @@ def recordable(step: Callable[..., Any]) -> Callable[..., Any]:
             hint = "schedule.step() after the scan, or a loop in Python"
             raise RuntimeError(lesson(called, wanted, "one for all of its turns", at_line(), hint))
         if observer is None or not observer.records:
-            step(schedule, *metrics)
+            before = [(t, np.array(t._value)[()]) for t in schedule.changing()]
+            try:
+                step(schedule, *metrics)
+            except Exception:
+                for t, held in before:
+                    assign(t, held)
+                structure.changed()  # a momentum may have become 0, or another
+                raise
             return
         tensors = list(dict.fromkeys(schedule.changing()))
         new = schedule_step(*map(read, tensors), *metrics, by=Advance(step, schedule, tensors))

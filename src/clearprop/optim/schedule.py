@@ -6,13 +6,14 @@ import math
 import operator
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from clearprop.arguments import is_number, is_whole
 from clearprop.errors import lesson
-from clearprop.hints import refuse_arguments
+from clearprop.examined import Examined
+from clearprop.optim.group import asking
 from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.recordable import HeldLists, HeldNumber, HeldNumbers, recordable, refuse_recording
 from clearprop.tensor import Tensor
@@ -20,7 +21,7 @@ from clearprop.tensor import Tensor
 Factor = Callable[[int], float]
 
 
-class Schedule:
+class Schedule(Examined):
     """What all schedules share: `step()` counts one more and sets every group's learning rate.
 
     A subclass says in `rate(base, count)` which learning rate follows from a group's first one after `count`
@@ -42,13 +43,6 @@ class Schedule:
     _seen: Any = (
         HeldLists()
     )  # of every group: what was set here, 1 if nobody else has, how often a person had
-
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs:
-                refuse_arguments(cls, args, kwargs)
-            return object.__new__(cls)
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         self.optimizer = optimizer
@@ -162,10 +156,11 @@ class Schedule:
             lr, base = group["lr"], bases[i]
             if lr != written[i]:
                 alone[i] = 0
-            if group.set_by_hand != by_hand[i]:
-                by_hand[i] = group.set_by_hand
-                bases[i] = base = self._rebased(i, lr, base)
-            new.append(self._next(i, lr, base, bool(alone[i])))
+            with asking(groups, type(self).__name__):
+                if group.set_by_hand != by_hand[i]:
+                    by_hand[i] = group.set_by_hand
+                    bases[i] = base = self._rebased(i, lr, base)
+                new.append(self._next(i, lr, base, bool(alone[i])))
             if not new[-1] >= 0:
                 called, wanted = f"{type(self).__name__}.step()", "wants a learning rate of 0 or more"
                 where = f"It was {lr}, and {base} at first; other schedules and you may have set it between."
@@ -409,8 +404,11 @@ class MultiplicativeLR(LambdaLR):
     def restart(self) -> None:
         """Begin again from the learning rates that are there, times f(0), as in PyTorch."""
         self.last_epoch = 0
-        for i, group in enumerate(self.optimizer.param_groups):
-            group.schedule("lr", group["lr"] * self.factor(i, 0))
+        groups = self.optimizer.param_groups
+        with asking(groups, type(self).__name__):
+            factors = [self.factor(i, 0) for i in range(len(groups))]
+        for group, factor in zip(groups, factors, strict=True):
+            group.schedule("lr", group["lr"] * factor)
 
     def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
         return lr * self.factor(i, self.last_epoch) if self.last_epoch > 0 else lr

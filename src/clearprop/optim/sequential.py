@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clearprop.errors import lesson
+from clearprop.examined import Examined
 from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.recordable import HeldNumber, recordable, refuse_recording
 from clearprop.optim.schedule import Schedule, said, take_settings, whole
 from clearprop.tensor import Tensor
 
 
-class SequentialLR:
+class SequentialLR(Examined):
     """One schedule after the other: the next begins at each milestone, counting from 0, as in PyTorch.
 
     Raises ValueError where the schedules are not all of this optimizer, there is not one milestone between
@@ -43,9 +44,6 @@ class SequentialLR:
         last_epoch: int = -1,
     ) -> None:
         called, hint = "SequentialLR(...)", "SequentialLR(optimizer, [first, second], milestones=[10])"
-        if not isinstance(optimizer, Optimizer):
-            got = type(optimizer).__name__
-            raise TypeError(lesson(called, "wants the optimizer first", f"a {got}", hint=hint))
         self.optimizer, self.schedules = optimizer, list(schedulers)
         for schedule in self.schedules:
             if not isinstance(schedule, (Schedule, SequentialLR)):
@@ -122,7 +120,7 @@ class SequentialLR:
             schedule._refuse_foreign(one)
 
 
-class ChainedScheduler:
+class ChainedScheduler(Examined):
     """Several schedules of one optimizer that step together, each changing what the one before has set.
 
     >>> from clearprop import Tensor

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from clearprop.hints import refuse_arguments
+from clearprop.examined import Examined
 from clearprop.train.history import History
 
 
@@ -40,7 +40,7 @@ class Run:
     """The files of the run's own checkpoint, which no callback may write to."""
 
 
-class Callback:
+class Callback(Examined):
     """Something that is told how a training run goes; override what is of interest.
 
     `epoch_done` may return True to end the run after this epoch. A plain function of the run is taken as an
@@ -49,13 +49,6 @@ class Callback:
 
     writes: bool = False
     """Whether it writes files: of several processes the first one alone has such a callback."""
-
-    if not TYPE_CHECKING:
-
-        def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            if args or kwargs:  # a copy is made with neither
-                refuse_arguments(cls, args, kwargs)
-            return object.__new__(cls)
 
     def run_began(self, run: Run) -> None:
         """Before the first batch."""
