@@ -320,8 +320,11 @@ def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -
 
 def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
     """Return `tensor` with other entries at an index, made by ops."""
-    if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape and not np.ndim(value):
-        return ops["where"](index, value, tensor)
+    if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape[: index.ndim]:
+        rest = tensor.ndim - index.ndim
+        if np.ndim(value) <= rest:  # the same for all that the mask picks
+            mask = index.reshape(index.shape + (1,) * rest) if rest else index
+            return ops["where"](mask, value, tensor)
     if any(_is_tensor(x) for x in (index if isinstance(index, tuple) else (index,))):
         hint = "np.where(mask, v, t), or an index that is known before the step"
         raise (mode.observer or Observer()).refuse("t[i] = v with an index that is computed", "", hint)

@@ -1,6 +1,7 @@
 """What a step does besides computing: in every call as in an eager run, or refused at the first call."""
 
 import copy
+import functools
 import itertools
 import random
 import types
@@ -106,6 +107,35 @@ def test_a_function_that_is_fallen_back_to_runs_once(name, when, executor):
 
     compiled = after_three_calls(lambda f: clearprop.compile(f, executor=executor, fallback=True))
     assert compiled == after_three_calls(lambda f: f)
+
+
+def keeping(kept):
+    """Return a step for each way to leave an array of a call where the step's owner finds it."""
+    held, numbers, words, last = types.SimpleNamespace(a=None), [None], {}, None
+
+    def in_a_variable(x):
+        nonlocal last
+        last = kept(x)
+
+    return {
+        "an attribute": lambda x: setattr(held, "a", kept(x)),
+        "a list": lambda x: numbers.__setitem__(0, kept(x)),
+        "a new key": lambda x: words.__setitem__("a", kept(x)),
+        "a tuple": lambda x: setattr(held, "a", (1, [kept(x)])),
+        "an object": lambda x: setattr(held, "a", types.SimpleNamespace(b={"c": kept(x)})),
+        "a function": lambda x: setattr(held, "a", (lambda y: lambda: y)(kept(x))),
+        "a partial": lambda x: setattr(held, "a", functools.partial(np.add, kept(x))),
+        "a variable": in_a_variable,
+    }
+
+
+@pytest.mark.parametrize("kept", [lambda x: x, lambda x: x * 2, lambda x: x.mean()])
+@pytest.mark.parametrize("place", keeping(None))
+def test_an_array_of_a_call_is_left_nowhere(kept, place, executor):
+    step = keeping(kept)[place]
+
+    with pytest.raises(RecordingError, match=r"(?s)the step keeps a .* in .*: later calls would not.*Try "):
+        clearprop.compile(lambda x: (step(x), x)[1], executor=executor)(np.arange(3.0))
 
 
 @pytest.mark.parametrize(

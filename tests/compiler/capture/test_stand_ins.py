@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import functools
+import pickle
 
 import numpy as np
 import pytest
@@ -131,10 +132,9 @@ LACKING = {
     "getattr": lambda x: x if getattr(x, "tobytes", None) else -x,
     "callable": lambda x: x if callable(getattr(x, "tolist", None)) else -x,
     "flags": lambda x: x if x.flags.writeable else -x,
-    "fill": lambda x: x.fill(0.0),
-    "sort": lambda x: x.sort(),
+    "partition": lambda x: x.partition(1),
     "resize": lambda x: x.resize((1,)),
-    "flat": lambda x: x.flat[0],
+    "of a number": lambda x: x[0].is_integer(),
     "tolist": lambda x: np.float64(sum(x.tolist())),
     "base": lambda x: x if x.base is None else -x,
 }
@@ -147,8 +147,57 @@ def test_what_stands_for_an_array_refuses_what_it_cannot_answer(name, caught, ex
     guarded = {"": f, "an except": _excepting(f), "a bare except": _bare(f), "a suppress": _suppressing(f)}
     compiled = clearprop.compile(guarded[caught], executor=executor)
 
-    with pytest.raises(RecordingError, match=r"(?s)cannot ask an array for \..*test_stand_ins.py:.*Try "):
+    with pytest.raises(
+        RecordingError, match=r"(?s)cannot ask an? (array|number) for \..*test_stand_ins.py:.*Try "
+    ):
         compiled(np.arange(3.0))
+
+
+METHODS = {
+    "clip": lambda x: [x.clip(min=0), x.clip(max=2), x.clip(0, 2, out=None), x.clip(min=0, max=2)],
+    "round": lambda x: [x.round(1), x.round(decimals=1, out=None), np.sum(x).round(1)],
+    "dtype": lambda x: [x.sum(axis=0, dtype=np.float32), x.mean(0, np.float32), x.prod(1, np.float32)],
+    "keepdims by position": lambda x: [x.sum(0, None, None, True), x.max(0, None, True), x.argmax(1, None)],
+    "initial": lambda x: [x.sum(initial=3.0), x.max(0, initial=2.0), x.min(axis=1, where=x > 0, initial=9.0)],
+    "where": lambda x: [x.sum(where=x > 0), x.mean(where=x > 0)],
+    "ddof by position": lambda x: [x.std(0, None, None, 1), x.var(0, np.float64)],
+    "order": lambda x: [x.flatten("F"), x.ravel("F"), x.reshape((3, 2), order="F"), x.copy("F")],
+    "sorting": lambda x: [x.argsort(0, "stable"), x.argsort(kind="stable"), x.argpartition(1).shape],
+    "places": lambda x: [x.take([0, 9], mode="clip"), x[0].searchsorted(2.0)],
+    "chosen": lambda x: [(x > 0).astype(int).choose([x, 2 * x])],
+    "running": lambda x: [x.cumsum(axis=1, dtype=np.float32), x.cumprod(0)],
+    "of no number": lambda x: [x == None, x != None, x == "a", np.sum(x) == None],  # noqa: E711
+    "attributes": lambda x: [hasattr(x, name) for name in ("register_hook", "_repr_html_", "grad", "shape")],
+}  # fmt: skip
+
+
+def test_methods_take_what_those_of_arrays_take(executor):
+    def step(x):
+        return {name: f(x) for name, f in METHODS.items()}
+
+    compiled = clearprop.compile(step, executor=executor, prove="never")
+    for k in range(3):
+        x = np.array([[1.0, -2.0, 3.0], [3.0, 4.0, -1.0]]) + k
+        got = compiled(x)
+        for name, wanted in step(x).items():
+            for a, b in zip(got[name], wanted, strict=True):
+                assert type(a) is type(b), name
+                assert getattr(a, "dtype", None) == getattr(b, "dtype", None), name
+                np.testing.assert_allclose(a, b, rtol=1e-6, err_msg=name)
+
+
+ODD = {"in": lambda x: 3.0 in x, "pickled": pickle.dumps, "item": lambda x: x.item(0)}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_an_array_does_and_no_plan_is_refused(name):
+    with pytest.raises(RecordingError, match=r"(?s)a recorded step cannot.*\n  Try "):
+        clearprop.compile(ODD[name])(np.ones((2, 3)))
+
+
+def test_an_array_is_not_rounded_by_python():
+    with pytest.raises(TypeError, match="__round__"):
+        clearprop.compile(lambda x: round(x, 1))(np.ones(2))
 
 
 def _excepting(f):

@@ -14,7 +14,7 @@ from clearprop.compiler.capture.attributes import PAST
 from clearprop.compiler.capture.chance import drawn, taken
 from clearprop.compiler.capture.culprits import checksum, likely_lines, reached
 from clearprop.compiler.capture.forms import Forms, form
-from clearprop.compiler.capture.openly import Plainly, held_in, is_a, is_tensor, keys_of
+from clearprop.compiler.capture.openly import Plainly, held_in, holds_stand_in, is_a, is_tensor, keys_of
 from clearprop.compiler.capture.places import PlacesOfTables
 from clearprop.compiler.capture.reading import ASKING
 from clearprop.compiler.capture.refusals import RecordingError
@@ -274,10 +274,9 @@ class Lookout:
         for key, a, b in pairs:
             if a is b or (old is self.before.named and isinstance(self.around.globals[key][0], COUNTS)):
                 continue  # what changes a table opens it: its entries are compared
-            if is_tensor(b) and b.op is not None:
-                place = self._place(where, old, key)
+            if kept := _of_a_call(b, self.around.knows):
                 raise lost(
-                    f"the step keeps a computed Tensor in {place}: later calls would not",
+                    f"the step keeps a {kept} in {self._place(where, old, key)}: later calls would not",
                     hint="return it from the step",
                 )
             if is_a(a, _NUMBERS) and is_a(b, _NUMBERS) and _differ(a, b):
@@ -298,6 +297,13 @@ def _check_sums(arrays: list[Any], sums: list[int], function: Callable[..., Any]
                 hint="a Tensor(array, requires_grad=False) changed with clearprop.assign",
                 where=f"Perhaps {', '.join(lines[:3])}." if lines else "",
             )
+
+
+def _of_a_call(x: Any, known: Callable[[Any], bool]) -> str:
+    """Return what something that the step leaves in reach is, or holds, of one call; '' for nothing."""
+    if is_tensor(x) and x.op is not None:
+        return "computed Tensor"
+    return "call's array" if holds_stand_in(x, known) else ""
 
 
 def _differ(a: Any, b: Any) -> bool:

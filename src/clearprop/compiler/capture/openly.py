@@ -6,9 +6,11 @@ Who looks at everything within reach of a step asks the base, so that nothing ru
 
 from __future__ import annotations
 
+import functools
+import gc
 import types
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from clearprop.compiler.capture.kinds import once_a_class
@@ -155,3 +157,27 @@ def _has_ways(kind: Any) -> bool:
     """Whether a class goes through its entries otherwise than the class of Python's that it is made of."""
     base = next((base for base in _BASES if issubclass(kind, base)), kind)
     return any(getattr(kind, name, None) is not getattr(base, name, None) for name in _WAYS)
+
+
+def holds_stand_in(x: Any, known: Callable[[Any], bool], limit: int = 10_000) -> bool:
+    """Tell whether what stands for an array lies in something, by entries, attributes and variables.
+
+    What was `known` before is not looked into, nor is more than a `limit` of things.
+    """
+    stack, seen = [x], set[int]()
+    while stack and len(seen) < limit:
+        y = stack.pop()
+        if id(y) in seen or known(y) or is_a(y, (str, bytes, Tensor, type, types.ModuleType)):
+            continue
+        seen.add(id(y))
+        if is_a(y, StandIn):
+            return True
+        if is_a(y, _BASES):
+            stack += entries(y)
+        elif is_a(y, types.FunctionType):
+            stack += [y.__closure__, y.__defaults__]
+        elif is_a(y, (types.CellType, types.MethodType, functools.partial)):
+            stack += gc.get_referents(y)
+        else:
+            stack += (attributes(y) or {}).values()
+    return False

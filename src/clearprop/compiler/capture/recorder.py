@@ -248,7 +248,10 @@ class Recorder(Refusals):
         if not mine or (x.following and notes_changes(x.following.kind)):
             hint = "np.where(mask, y, x), or x = x.copy() before it; y.copy() where y is a view of x"
             self.in_place(x, "x[i] = y", hint)
-        self._filled(x, self._fitted(x, with_checked_entries(x, index, value), "x[i] = y"))
+        new = self.selections.put(x, index, value)
+        if new is None:
+            new = with_checked_entries(x, index, value)
+        self._filled(x, self._fitted(x, new, "x[i] = y"))
 
     def _writes(self, x: Any, line: str) -> None:
         if self.memory.is_sealed(x):
@@ -270,7 +273,11 @@ class Recorder(Refusals):
         if new.dtype == x.dtype:
             return new
         if not np.can_cast(new.dtype, x.dtype, "same_kind"):
-            raise self.refuse(f"{line} cannot keep x's dtype {x.dtype}", f"{new.dtype}")
+            raise self.refuse(
+                f"{line} cannot keep x's dtype {x.dtype}",
+                f"{new.dtype}",
+                f"x = x.astype({new.dtype}) before it",
+            )
         return new.astype(x.dtype)
 
     def _filled(self, x: Any, new: Any) -> Any:
@@ -362,6 +369,14 @@ class Recorder(Refusals):
         stand_in.following = Following(type(x), x) if type(x) is not np.ndarray else None
         self.known[stand_in] = v
         self.memory.lent(stand_in)
+        return stand_in
+
+    def blank(self, x: Any) -> Any:
+        """Return what stands for an array that the step has made to write into: the same at each call."""
+        leaf = Tensor(0.0, requires_grad=False)
+        leaf._value = x
+        stand_in = twin_of(leaf)
+        self.known[stand_in] = self._constant(x)
         return stand_in
 
     def _captured(self, x: Any) -> Value | None:

@@ -111,7 +111,7 @@ class Refusals(Observer):
         if not all(map(stands_for_array, found)):
             return error
         lines = str(error).split("\n")
-        hint = lines[-1].removeprefix("  Try ") if "\n" in str(error) else ""
+        hint = lines[-1].removeprefix("  Try ") if "\n" in str(error) else _OUTSIDE
         return self.refuse(f"a recorded step cannot do this with an array: {lines[0].rstrip('.')}", "", hint)
 
 

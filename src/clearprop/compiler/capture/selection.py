@@ -211,6 +211,19 @@ class Selections:
         found = op.masked(*wholes, column, **attrs)
         return None if found is NotImplemented else found
 
+    def put(self, x: Any, mask: Any, value: Any) -> Any:
+        """Return `x` after `x[mask] = value`, of as many values as the mask picks; None for anything else."""
+        picked = self.picked.get(value) if isinstance(value, _Counted) else None
+        if picked is None or not isinstance(mask, Tensor) or mask.dtype.kind != "b":
+            return None
+        rest = x.shape[mask.ndim :]
+        if mask.shape + rest != x.shape or value._value.shape[1:] != rest:
+            return None
+        if self._number(mask.reshape((mask.size,))) != self._number(picked.mask):
+            return None
+        column = mask.reshape(mask.shape + (1,) * len(rest))
+        return np.where(column, picked.whole.reshape(x.shape), x)
+
     def guard(self, program: Program) -> bool:
         """Have the program compare counts wherever it, or Python, has used one; tell whether it does."""
         needed = set(reachable(program.results))

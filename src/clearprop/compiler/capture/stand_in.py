@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 import sys
 import types
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.kinds import added
+from clearprop.compiler.capture.writing import WRITING, FlatOfStandIn, write
 from clearprop.errors import inside
 from clearprop.hints import FIXED, TENSOR
 from clearprop.modes import mode
@@ -21,11 +23,10 @@ from clearprop.registry import ops
 from clearprop.tensor import Tensor
 from clearprop.updates import rebound_array
 
-_TENSORS_OWN = {*Tensor.__slots__, "value", "detach", "numpy", "backward", "following"} - {"__weakref__"}
+_OF_ARRAYS = {name for kind in (np.ndarray, np.generic) for name in dir(kind)}
+_TENSORS_OWN = {name for name in {*dir(Tensor)} - _OF_ARRAYS if not name.startswith("__")} | {"following"}
 _NO_ATTRIBUTES = {*TENSOR, "tolist"}  # names that answer on a Tensor alone
-_ARRAYS_OWN = {name for kind in (np.ndarray, np.generic) for name in dir(kind)} - (
-    {*dir(Tensor)} - _NO_ATTRIBUTES
-)
+_ARRAYS_OWN = _OF_ARRAYS - ({*dir(Tensor)} - _NO_ATTRIBUTES)
 _BY_VALUES = {  # functions whose result has a shape that depends on values
     np.nonzero, np.flatnonzero, np.argwhere, np.unique, np.trim_zeros, np.union1d, np.intersect1d,
     np.setdiff1d, np.setxor1d, np.unique_values, np.unique_counts, np.unique_inverse,
@@ -57,6 +58,8 @@ _BITS = ("invert", "lshift", "rlshift", "rshift", "rrshift")
 
 _VIEWS_OF_METHODS = (np.diagonal, np.imag)
 _WINDOWS = np.lib.stride_tricks.sliding_window_view
+_BY_FUNCTION = {"argpartition", "choose", "searchsorted"}  # methods that a Tensor lacks
+_BLANK = (np.zeros_like, np.ones_like, np.full_like, np.empty_like)  # made to be written into
 _READ_ONLY = (*_VIEWS_OF_METHODS, np.linalg.diagonal, np.diag, np.broadcast_to, _WINDOWS)
 
 
@@ -92,9 +95,12 @@ class StandIn:
             except KeyError:
                 cure = f"passing x.{name} as an argument of its own"
                 _recorder().no_attribute(self, name, f"a {following.kind.__name__}", cure)
-        arrays = name in _ARRAYS_OWN and hasattr(value, name) and not name.startswith("__array")
+        if name in _BY_FUNCTION and isinstance(value, np.ndarray):
+            return functools.partial(getattr(np, name), self)
+        own = name in _ARRAYS_OWN or not isinstance(value, np.ndarray)  # a number has what floats have
+        arrays = own and hasattr(value, name) and not name.startswith("__array")
         if arrays and not inside(sys._getframe(1)):
-            _recorder().no_attribute(self, name)
+            _recorder().no_attribute(self, name, "an array" if isinstance(value, np.ndarray) else "a number")
         raise AttributeError(f"{type(value).__name__} has no attribute {name!r}")
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -108,9 +114,22 @@ class StandIn:
         """Return an array of its own with the same entries."""
         return _recorder().copied(self)
 
-    def flatten(self) -> Any:
+    def flatten(self, order: str = "C") -> Any:
         """Return a row of its own of all entries, where a Tensor may share them."""
-        return _recorder().copied(self.reshape(-1))
+        return _recorder().copied(self.reshape(-1, order=order))
+
+    def fill(self, value: Any) -> None:
+        """Give all entries one value."""
+        self[...] = value
+
+    def sort(self, axis: int = -1, **how: Any) -> None:
+        """Put the entries in order where they are."""
+        self[...] = np.sort(self, axis, **how)
+
+    @property
+    def flat(self) -> FlatOfStandIn:
+        """The entries one after the other."""
+        return FlatOfStandIn(self)
 
     def conj(self) -> Any:
         """Return the array itself where its numbers are real, as NumPy's method does and its function not."""
@@ -132,7 +151,21 @@ class StandIn:
             _recorder().python_value(self, "hash(t)")
         return object.__hash__(self)
 
+    def __eq__(self, y: Any) -> Any:
+        return self._value == y if _no_number(y) else ops["equal"].two(self, y)
+
+    def __ne__(self, y: Any) -> Any:
+        return self._value != y if _no_number(y) else ops["not_equal"].two(self, y)
+
+    def __contains__(self, y: Any) -> bool:
+        return bool(np.any(self == y))
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        _recorder().python_value(self, "pickle.dumps(t)")
+
     def __round__(self, digits: int | None = None) -> Any:
+        if isinstance(self._value, np.ndarray):
+            raise TypeError("type numpy.ndarray doesn't define __round__ method")
         if digits is None:  # a whole number of Python's
             _recorder().python_value(self, "int(t)")
         return Tensor.__round__(self, digits)  # type: ignore[arg-type]
@@ -146,6 +179,8 @@ class StandIn:
         found = rebound_array(ufunc, inputs, kwargs) if statement and all(map(_is_array, inputs)) else None
         if found is not None:
             return found  # of `array += x`
+        if method == "__call__" and (out := _written_into(kwargs)) is not None:
+            return write(out, ufunc, inputs, kwargs)
         try:
             return Tensor.__array_ufunc__(self, ufunc, method, *inputs, **kwargs)  # type: ignore[arg-type]
         except TypeError as error:
@@ -154,6 +189,13 @@ class StandIn:
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function is np.linalg.matrix_power and args[1:] == (1,):
             return self  # no copy of it
+        if function in WRITING and args and stands_for_array(args[0]):
+            return WRITING[function](*args, **kwargs)
+        if (out := _written_into(kwargs)) is not None and not kwargs.keys() & {"dtype", "where"}:
+            return write(out, function, args, kwargs, out.dtype)
+        if function is np.meshgrid and kwargs.get("copy", True) is False:
+            others = {name: value for name, value in kwargs.items() if name != "copy"}
+            return tuple(map(_recorder().sealed, np.meshgrid(*args, **others)))
         if function is np.copy:
             return _as_numpy(StandIn.copy(args[0]), function, args, kwargs)
         if function in (np.shares_memory, np.may_share_memory):
@@ -188,7 +230,10 @@ class StandInForNumber(StandIn):
             return kind
         if hasattr(kind, name):
             _recorder().no_attribute(self, name, "a number")
-        raise AttributeError(f"{kind.__name__} has no attribute {name!r}")
+        return StandInForNumber.__getattr__(self, name)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"a number has no attribute {name!r}")
 
 
 def twin_of(x: Tensor, kind: type = StandIn) -> Any:
@@ -210,6 +255,18 @@ def stands_for_array(x: Any) -> bool:
 def stands_for_number(x: Any) -> bool:
     """Tell whether what the library takes for a Tensor is a float of Python's in an eager run."""
     return type(x) is StandInForNumber
+
+
+def _no_number(y: Any) -> bool:
+    """Whether no number equals it, whichever the entries are."""
+    return y is None or isinstance(y, (str, bytes))
+
+
+def _written_into(keywords: dict[str, Any]) -> Any:
+    """Return what stands for the array that is to be written into, by `out=z`; None where nothing does."""
+    out: Any = keywords.get("out")
+    out = out[0] if isinstance(out, tuple) and len(out) == 1 else out
+    return out if stands_for_array(out) and isinstance(out._value, np.ndarray) else None
 
 
 def _not_so_often(count: Any, things: Any) -> None:
@@ -255,6 +312,8 @@ def _as_kept(found: Any, function: Callable[..., Any], x: Any) -> Any:
         return _recorder().copied(found)
     if function is np.meshgrid:
         return type(found)(map(_recorder().copied, found))
+    if function in _BLANK and isinstance(found, np.ndarray) and found.ndim and found.dtype.kind in "fc":
+        return _recorder().blank(found)
     read_only = function in _READ_ONLY and not (
         (function is np.imag and x.dtype.kind == "c") or (function is np.diag and x.ndim == 1)
     )
@@ -275,11 +334,29 @@ def _plain(x: Any) -> Any:
 
 
 def _as_method(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a method of Tensors as one of what stands for arrays, whose results are as the array's are."""
+    """Return a method of Tensors as one of what stands for arrays, whose results are as the array's are.
+
+    Where it does not take what the array's own method does, NumPy's function of this name may: a Tensor's
+    `sum` has `keepdims` where an array's has `dtype`.
+    """
+    takes = inspect.signature(method).parameters
+    function: Any = getattr(np, name, None)
+    if any(p.kind is p.VAR_POSITIONAL for p in takes.values()):
+        function = None  # the method's shape is one argument there
 
     @functools.wraps(method)
     def called(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _as_numpy(method(self, *args, **kwargs), getattr(self._value, name), args, kwargs)
+        while len(args) > 1 and args[-1] is None:  # `out`, or another default
+            args = args[:-1]
+        if len(args) > 1 and "keepdims" in takes:
+            return function(self, *args, **kwargs)
+        try:
+            found = method(self, *args, **kwargs)
+        except TypeError as error:
+            if function is None:
+                raise _recorder().also_refused(error, (self, args, kwargs)) from error
+            return function(self, *args, **kwargs)
+        return _as_numpy(found, getattr(self._value, name), args, kwargs)
 
     return called
 
@@ -338,7 +415,6 @@ def _complete() -> None:
             setattr(StandIn, name, _as_method(name, function) if whole else function)
     for special in ("__mul__", "__rmul__"):
         setattr(StandIn, special, _times(special))
-    StandIn.__eq__ = Tensor.__eq__  # type: ignore[method-assign, assignment]
     for name in (*_ARITHMETIC, *_COMPARISONS, *_LOGICAL, *_BITS):
         setattr(StandInForNumber, f"__{name}__", _weakly(f"__{name}__"))
     for special, *_ in _IN_PLACE:
