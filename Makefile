@@ -24,7 +24,7 @@ lint:
 	$(TIER) test --make
 	.venv/test/bin/ruff check .
 	.venv/test/bin/ruff format --check .
-	.venv/test/bin/mypy
+	MYPY_NUM_WORKERS=2 .venv/test/bin/mypy
 	.venv/test/bin/python tools/size.py
 
 pythons:  ## the quick tier and the compiler's tests under every supported Python that is installed

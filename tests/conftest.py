@@ -80,6 +80,13 @@ def pytest_collection_finish(session):
     gc.freeze()
 
 
+@pytest.fixture(scope="module")
+def small_heap():
+    """For updates in place, which look at all objects for another holder: not at those of before."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def browser():
     """Chromium, once for all tests of a process: Playwright runs no second time beside the first."""

@@ -1,6 +1,5 @@
 """Random programs that work in place: what NumPy computes and central differences, or a refusal."""
 
-import gc
 import random
 from types import SimpleNamespace
 
@@ -112,11 +111,7 @@ def asked(f, x):
     yield "compile", lambda: [clearprop.compile(grad(f))(x) for _ in range(2)][1], slopes
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_heap():
-    """Each update looks at all objects for others that hold its array: those of earlier tests are none."""
-    gc.collect()
-    gc.freeze()
+pytestmark = pytest.mark.usefixtures("small_heap")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")

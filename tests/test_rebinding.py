@@ -12,6 +12,7 @@ import clearprop
 from clearprop import Tensor, grad, hessian, vmap
 
 X = np.array([1.0, 2.0, 3.0])
+pytestmark = pytest.mark.usefixtures("small_heap")
 
 
 def total(x):

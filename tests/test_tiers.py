@@ -4,6 +4,7 @@ import importlib.util
 import re
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -38,13 +39,12 @@ def installed(tier):
 
 
 def test_a_test_that_asks_for_packages_is_in_a_tier_that_installs_them(tool):
-    has = {tier.name: installed(tier) for tier in tool.tiers().values()}
+    known = tool.tiers().values()
+    has = {tier.name: installed(tier) for tier in known}
     lost = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         within = [
-            has[t.name]
-            for t in tool.tiers().values()
-            if below(path, [*t.paths, *t.asking]) and not below(path, t.without)
+            has[t.name] for t in known if below(path, [*t.paths, *t.asking]) and not below(path, t.without)
         ]
         for name in asking(path):
             wanted = {ELSEWHERE[package] for package in asked(path, name)}
@@ -239,6 +239,28 @@ def test_c(): pytest.skip("no browser here")
         r"Skipped: 1 could not import 'nothing_of_that_name'; 1 no browser here\.",
         result.closing(),
     )
+
+
+def test_a_tier_that_is_stopped_says_what_had_run(tool, monkeypatch, tmp_path):
+    class Impatient(subprocess.Popen):
+        def wait(self, timeout=None):
+            if timeout != 60:
+                return super().wait(timeout)
+            while not (tmp_path / "begun").exists():
+                time.sleep(0.05)
+            raise subprocess.TimeoutExpired("pytest", timeout)
+
+    monkeypatch.setattr(tool.subprocess, "Popen", Impatient)
+    text = f"""
+import pathlib, time
+def test_a(): pass
+def test_b(): pathlib.Path({str(tmp_path / "begun")!r}).touch(); time.sleep(600)
+"""
+    result = tried(tool, monkeypatch, tmp_path, text)
+
+    assert (result.ended, result.failed) == ("STOPPED", True)
+    assert result.counts["passed"] in (1, 2)  # in one process, pytest writes down the one that it was in too
+    assert result.closing().startswith("one STOPPED: ")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import hashlib
 import os
 import re
@@ -159,9 +160,12 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
     patience = tier.limit * float(os.environ.get("CLEARPROP_PATIENCE", "3"))
     status = until([*command, *arguments], patience)
     seconds = time.monotonic() - began
-    if status is None or not report.exists():
+    if not report.exists():
         return Result(tier, "STOPPED" if status is None else "FAILED", seconds)
-    return read(tier, report, status, seconds)
+    result = read(tier, report, status or 0, seconds)
+    if status is None:
+        result.ended = "STOPPED"
+    return result
 
 
 @dataclass
@@ -197,11 +201,17 @@ def surroundings() -> dict[str, str]:
 
 
 def until(command: Sequence[str], seconds: float) -> int | None:
-    """Run a command and return its exit status; when its time is over, stop all that it started: None."""
+    """Run a command and return its exit status; when its time is over, stop all that it started: None.
+
+    It is interrupted first, and has half a minute to report on what has run.
+    """
     process = subprocess.Popen(command, cwd=ROOT, env=surroundings(), start_new_session=True)
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=30)
         return None
     finally:
         if process.poll() is None:

