@@ -52,7 +52,7 @@ def test_a_view_keeps_its_entries_in_order_or_repeats_them(op):
         np.testing.assert_array_equal(z.ravel(), expected)
 
 
-CHOICES = ["maximum", "minimum", "fmax", "fmin", "max", "min", "relu", "eigvalsh", "svdvals"]
+CHOICES = ["maximum", "minimum", "fmax", "fmin", "max", "min", "relu", "eigvalsh", "svdvals", "sort"]
 
 
 def _kinks_that_no_factor_takes_away(op):
@@ -103,9 +103,10 @@ def test_a_kink_is_gone_from_the_square_of_a_length(op):
         xs = [xs[0], 0.5] if op.name == "power" else xs
         leaves = [cp.Tensor(x) if isinstance(x, np.ndarray) else x for x in xs]
         z = op(*leaves, **attrs)
-        sent, more = op.facts.smooth(0, 2.0 * z, z, leaves, attrs, None)  # of z * z
+        n = 2 if op.facts.smooth.root is None else op.facts.smooth.root(*leaves)
+        sent, more = op.facts.smooth(0, n * z ** (n - 1), z, leaves, attrs, None)  # of z ** n
         sent = getattr(sent, "value", sent)
-        right = cp.grad(lambda *xs, attrs=attrs: np.sum(op(*xs, **attrs) ** 2))(*xs)
+        right = cp.grad(lambda *xs, attrs=attrs, n=n: np.sum(op(*xs, **attrs) ** n))(*xs)
         sent = np.broadcast_to(sent, np.broadcast_shapes(np.shape(sent), right.shape))
         np.testing.assert_allclose(unbroadcast(sent, right.shape), right, rtol=1e-5)
         assert more is None

@@ -15,6 +15,7 @@ from clearprop.op import Op
 from clearprop.ops.limits import of_larger, of_relu, of_smaller
 from clearprop.ops.quotient import (
     of_length,
+    over,
     over_chosen,
     over_converted,
     over_factors,
@@ -114,13 +115,25 @@ def _rounded(y: Any, z: Any) -> bool:
 
 def _root_sends(i: int, ratio: Any, z: Any, x: Any, y: Any = 0.5) -> Any:
     """Factors of what a root's input receives from ratio times the root: NaN where the root is NaN, too."""
-    if i or isinstance(y, Tensor) or not np.size(y) or not np.all(np.equal(y, 0.5)):
+    n, one = _order(x, y), z.dtype.type(1)
+    for _ in range(n - 2):
+        ratio = None if ratio is None else over(ratio, z)
+    if i or ratio is None:
         return None
-    half, one = ratio * _half(z), z.dtype.type(1)
+    part = ratio / z.dtype.type(n)
     if z.dtype.kind == "c":
-        return half, one
+        return part, one
     usual = np.where((x >= 0) | (ratio == 0), one, z)
-    return half, usual / usual  # 1, and NaN with all its derivatives where the root is NaN
+    return part, usual / usual  # 1, and NaN with all its derivatives where the root is NaN
+
+
+def _order(x: Any, y: Any) -> int:
+    """Return which root x to the power y is: 2 where y is a half, 3 where it is a third; 0 where it is none."""
+    if isinstance(y, Tensor) or not np.size(y) or not np.all(y == np.ravel(y)[0]):
+        return 0
+    y = np.ravel(y)[0]
+    n = 0 if isinstance(y, complex) or not 0.1 < y <= 0.5 else round(1 / float(y))
+    return n if n * y == 1 else 0
 
 
 def _exponent(z: Any, x: Any, y: Any) -> Any:
@@ -141,6 +154,12 @@ def _third(z: Any, x: Any) -> Any:
     return np.where(edge, 1 / (3 * z * z), z / np.where(edge, 1, x) / 3)
 
 
+def _third_sends(i: int, ratio: Any, z: Any, x: Any) -> Any:
+    """Factors of what a third root's input receives from ratio times the root."""
+    rest = over(ratio, z)
+    return None if rest is None else (rest / z.dtype.type(3), z.dtype.type(1))
+
+
 def _arc(x: Any) -> Any:
     """sqrt(1 - x^2), on its cut the limit from where NumPy's arccos is: of -(x - 1) the sign of 0 is right."""
     return np.sqrt((1 - x) * (1 + x)) if x.dtype.kind != "c" else np.sqrt(-(x - 1)) * np.sqrt(x + 1)
@@ -152,12 +171,12 @@ def _root(x: Any) -> Any:
 
 
 # fmt: off
-power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=lambda x, y: np.equal(y, 0.5)), over=over_powers, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
+power: Op      = elementwise("power",      operator.pow, _base, _exponent, numpy=np.power, facts=Facts(sign="**", script="cp.power({}, {})", domain=(POSITIVE, ANY), kinks=_origin, smooth=sending(_root_sends, root=_order), over=over_powers, advice="np.square(x) or x * x for a whole power; a base kept above 0 for others"),
                          doc="x to the power y", singular=lambda x, y: not (_number(y) and y in (0, 1, 2)))
 square: Op     = elementwise("square",     np.square,     lambda z, x: x + x,       numpy=np.square,     facts=Facts(script="(({0}) * ({0}))"), doc="x * x")
-sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends, root=lambda x: True), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
+sqrt: Op       = elementwise("sqrt",       np.sqrt,       lambda z, x: 0.5 / z,     numpy=np.sqrt,       facts=Facts(script="Math.sqrt({})", domain=POSITIVE, smooth=sending(_root_sends, root=lambda x: 2), advice="np.sqrt(np.maximum(x, 0) + 1e-12): its slope at 0 is infinite"),
                          doc="square root", singular=True)
-cbrt: Op       = elementwise("cbrt",       np.cbrt,       _third,                      numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE), doc="cube root; both derivatives are within 4 ulp, compiled by llvm within 6", singular=True)
+cbrt: Op       = elementwise("cbrt",       np.cbrt,       _third,                      numpy=np.cbrt, facts=Facts(script="Math.cbrt({})", domain=POSITIVE, smooth=sending(_third_sends, root=lambda x: 3)), doc="cube root; both derivatives are within 4 ulp, compiled by llvm within 6", singular=True)
 reciprocal: Op = elementwise("reciprocal", np.reciprocal, lambda z, x: -z * z,      numpy=np.reciprocal, facts=Facts(script="(1 / {})", domain=POSITIVE, advice="a denominator kept from 0, such as x + 1e-8"),
                          doc="1 / x", singular=True)
 absolute: Op   = elementwise("absolute",   np.absolute,   _direction,              numpy=np.absolute,   facts=Facts(script="Math.abs({})", domain=POSITIVE, kinks=_zero, smooth=of_length(lambda x: x)), doc="|x|; derivative 0 at 0")

@@ -92,6 +92,14 @@ def _is_short(between: list[Tensor], is_known: bool, choice: bool) -> bool:
     return len(between) <= (_LONGEST_CHOICE if choice else _LONGEST) and not products
 
 
+def left_out(g: Any, z: Tensor, met: Any) -> Any:
+    """Return 0, the limit where no kink is `met`, in a program; None where z has no say in g."""
+    end = _whole(g)
+    if not isinstance(end, Tensor) or _within.depth or _between(end, z) == []:
+        return None
+    return _left_out(met, g, False)
+
+
 def _left_out(met: Any, g: Tensor, is_known: bool) -> Any:
     """Return 0, right where no kink is met: a step that meets one runs as written, else a warning says so."""
     if not is_known:
@@ -150,7 +158,7 @@ def _compares(node: Tensor, known: bool) -> bool:
     kink = kink_of(node)
     if 0 < abs(kink.share) < 1:
         return True
-    limited = kink.length or kink.root is not None or op.kind == "opaque"  # and has a limit of its own
+    limited = kink.length or kink.root is not None or kink.turns  # and has a limit of its own
     if op.facts.smooth is not None and limited:
         return False
     return not known or bool(np.any(op.facts.on_kink(*node.values, **node.attrs)))
@@ -192,7 +200,7 @@ def may_have_limit(node: Tensor, known: bool) -> bool:
     if op is None or op.facts.smooth is None or not kink_of(node).limited:
         return False
     root = kink_of(node).root
-    if root is not None and not np.all(root(*node.values)):
+    if root is not None and not root(*node.values):
         return False
     if not known:
         return True

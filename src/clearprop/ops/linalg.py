@@ -418,7 +418,7 @@ def _vector_norm(x: Any, ord: Any, axis: int, keepdims: bool) -> Any:
         return ops["norm"](x, axis=axis, keepdims=keepdims)
     if isinstance(ord, str):
         raise ValueError(lesson(f"norm(x, {ord!r})", "is no norm of vectors", hint="a number or np.inf"))
-    if ord not in (1, 0, np.inf, -np.inf):
+    if ord not in (1, 0, np.inf, -np.inf) and (x.shape[axis] != 1 or ord != ord):
         return ops["power_norm"](x, ord=ord, axis=axis, keepdims=keepdims)
     if ord == 0:
         return (x != 0).astype(np.finfo(x.dtype).dtype).sum(axis=axis, keepdims=keepdims)

@@ -27,7 +27,8 @@ class Smooth:
     - `length`: whether it is one: |k| times as large for k times its input.
     - `share`: how many times the size of d it holds, beside what is smooth: all of it is |d| (1), the larger
       of two has a half of their difference's, and the smaller one minus a half.
-    - `root(*xs)`: of a power, where it is a root, whose slope at 0 is infinite.
+    - `root(*xs)`: of a power, which root it is, whose slope at 0 is infinite; 0 where it is none.
+    - `turns`: whether it is of values of a matrix, whose vectors turn.
     - `limited`: whether a limit is taken at it, and not only what it sends is another.
     """
 
@@ -35,6 +36,7 @@ class Smooth:
     length: bool = False
     share: float = 0.0
     root: Callable[..., Any] | None = None
+    turns: bool = False
     limited: bool = True
 
     def __call__(self, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:

@@ -10,10 +10,11 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
-from clearprop.ops.index import ARRAY
+from clearprop.ops.moving import Smooth
 from clearprop.ops.plane import real_only
 from clearprop.ops.reduce import count
 from clearprop.ops.shape import as_array
+from clearprop.ops.ties import groups, of_sorted, shared
 from clearprop.registry import implements, ops
 
 _TIED = np.array([[2.0, -1.0, 0.5, 3.0], [4.0, 1.0, 0.0, 2.5], [-2.0, 0.7, 5.0, 1.5]])
@@ -57,20 +58,11 @@ def argsort(x: Any, *, axis: int | None = -1) -> Any:
 def _sort_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
     """The way back to where each entry came from; equal entries share what arrives at their places."""
     g, z, x = (np.moveaxis(a, axis, -1) for a in (g, z, x))
-    n = x.shape[-1]
     if x.size == 0:
         return np.moveaxis(g, -1, axis)
-    first = np.zeros((*x.shape[:-1], 1), np.intp)
-    group = np.concatenate([first, np.cumsum(z[..., 1:] != z[..., :-1], axis=-1)], axis=-1)
-    group = group + n * np.arange(x.size // n).reshape((*x.shape[:-1], 1))  # no two rows share a group
-    members = ops["getitem"](_added(np.ones(x.shape, g.dtype), group), group)
-    shared = ops["getitem"](_added(g, group), group) / members
+    share = shared(g, groups(z))
     back = np.argsort(np.argsort(x, axis=-1), axis=-1)
-    return np.moveaxis(np.take_along_axis(shared, back, axis=-1), -1, axis)
-
-
-def _added(g: Any, group: Any) -> Any:
-    return ops["scatter"](g, group, index=(ARRAY,), shape=(group.size,))
+    return np.moveaxis(np.take_along_axis(share, back, axis=-1), -1, axis)
 
 
 def _neighbours(x: Any, axis: int) -> Any:
@@ -89,7 +81,7 @@ def _neighbours(x: Any, axis: int) -> Any:
     "sort",
     "opaque",
     _sort_rule,
-    facts=Facts(kinks=_neighbours),
+    facts=Facts(kinks=_neighbours, smooth=Smooth(of_sorted)),
     signature=_sort_signature,
     numpy=np.sort,
     examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),

@@ -41,17 +41,21 @@ def sending(
 
     `sends(i, ratio, z, *xs, **attrs)` are two factors of what input `i` receives where ratio times z arrives,
     computed without a division by z; None where that is not known. A `root` has an infinite slope, and so no
-    even part, where what arrives is not 0. `share` is that of `Smooth`.
+    even part, where what arrives is not 0; `root(*xs)` is which one it is. `share` is that of `Smooth`.
     """
 
     def flat(g: Any, z: Any, *xs: Any) -> Any:
         return (z == 0) & (g == 0) if root is not None else z == 0
 
     def smooth(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Pull) -> tuple[Any, Any]:
+        if root is not None and not root(*xs):
+            return None, None
         ratio = over(g, z)
         factors = None if ratio is None else sends(i, ratio, z, *xs, **attrs)
         if factors is not None:
             return factors[0] * factors[1], None
+        if root is not None and root(*xs) > 2:  # its limit would be that of a higher derivative
+            return None, None
         ratio = limit(g, z, pull, flat)
         factors = None if ratio is None else sends(i, ratio, z, *xs, **attrs)
         return None, None if factors is None else ops["masked_product"](*factors)
@@ -177,8 +181,8 @@ def over_outer(g: Tensor, z: Tensor, over: Over) -> Any:
 def over_powers(g: Tensor, z: Tensor, over: Over) -> Any:
     """The fact `over` of x ** n, of a whole n."""
     x, n = g.inputs
-    found = over(x, z) if isinstance(n, (int, float)) and n > 1 and n % 1 == 0 else None
-    return None if found is None else found * x ** (n - 1)
+    found = over(x, z) if isinstance(n, (int, float)) and n >= 1 and n % 1 == 0 else None
+    return found if found is None or n == 1 else found * x ** (n - 1)
 
 
 def over_chosen(g: Tensor, z: Tensor, over: Over) -> Any:

@@ -15,6 +15,7 @@ from clearprop.ops.moving import Smooth
 from clearprop.ops.plane import real_only
 from clearprop.ops.quotient import sending
 from clearprop.ops.shape import repeated
+from clearprop.registry import ops
 
 _CASES: tuple[Any, ...] = (
     (((3, 4),), {}),
@@ -131,7 +132,7 @@ def _tied(x: Any, axis: Any, reduce: Any) -> Any:
 
 
 def _smooth_extreme(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull: Any) -> tuple[Any, Any]:
-    """The fact `smooth` of an extreme that two entries share: half of c times what each is above their mean.
+    """The fact `smooth` of an extreme that n entries share: c / n times what each is above their mean.
 
     >>> from clearprop import hessian
     >>> float(hessian(lambda x: np.max(np.stack([x, -x])) ** 2)(0.0))
@@ -142,7 +143,7 @@ def _smooth_extreme(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull
 
     def shared(g: Any, z: Any, x: Any) -> Any:
         wins = x == kept(z, x, axis, keepdims)
-        return np.sum(wins, axis=axis, keepdims=keepdims) == 2
+        return np.sum(wins, axis=axis, keepdims=keepdims) > 1
 
     c = limit(g, z, pull, shared, xs, choice=True)
     if c is None:
@@ -151,10 +152,10 @@ def _smooth_extreme(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull
     wins = x == kept(z, x, axis, keepdims)
     zero = x.dtype.type(0)
     (usual,) = finite(xs)
+    share = 1 / np.sum(wins, axis=axis, keepdims=True).astype(x.dtype)
     tied = np.where(wins, usual, zero)
-    middle = 0.5 * np.sum(tied, axis=axis, keepdims=True)
-    above = np.where(wins, tied - middle, zero)
-    return None, 0.5 * kept(c, x, axis, keepdims) * above
+    above = np.where(wins, tied - share * np.sum(tied, axis=axis, keepdims=True), zero)
+    return None, kept(c, x, axis, keepdims) * share * (above - ops["detach"](above))
 
 
 @define(

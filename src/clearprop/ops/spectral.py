@@ -208,4 +208,4 @@ def _of_singular_values(i: int, g: Any, z: Any, xs: Any, attrs: Any, pull: Pull)
 def enter_spectral() -> None:
     """Write the limits into the ops' facts."""
     for name, smooth in (("eigvalsh", _of_eigenvalues), ("svdvals", _of_singular_values)):
-        ops[name].facts = replace(ops[name].facts, smooth=Smooth(smooth))
+        ops[name].facts = replace(ops[name].facts, smooth=Smooth(smooth, turns=True))
