@@ -39,29 +39,45 @@ class SWALR(Schedule):
         anneal_strategy: str = "cos",
         last_epoch: int = -1,
     ) -> None:
-        groups = len(optimizer.param_groups)
-        given = list(swa_lr) if isinstance(swa_lr, (list, tuple)) else [swa_lr] * groups
-        if len(given) != groups:
-            raise ValueError(lesson("SWALR(swa_lr=)", f"wants a number, or {groups}", f"{swa_lr!r}"))
         if anneal_strategy not in ("cos", "linear"):
-            raise ValueError(
-                lesson("SWALR(anneal_strategy=)", "wants 'cos' or 'linear'", f"{anneal_strategy!r}")
-            )
-        self.swa_lrs = [amount("SWALR(swa_lr=)", lr) for lr in given]
+            called, wanted = "SWALR(anneal_strategy=)", "wants 'cos' or 'linear'"
+            raise ValueError(lesson(called, wanted, repr(anneal_strategy)))
+        self.swa_lrs = _of_each_group(swa_lr, len(optimizer.param_groups))
         self.anneal_epochs = whole("SWALR(anneal_epochs=)", anneal_epochs, 0)
         self.anneal_strategy = anneal_strategy
         super().__init__(optimizer, last_epoch)
 
     def share(self, count: int) -> float:
         """Return how much of the learning rate is that of averaging after `count` steps, from 0 to 1."""
-        done = min(1.0, count / max(1, self.anneal_epochs)) if count > 0 else 0.0
-        return (1 - math.cos(math.pi * done)) / 2 if self.anneal_strategy == "cos" else done
+        if count <= 0:
+            return 0.0
+        done = min(1.0, count / max(1, self.anneal_epochs))
+        if self.anneal_strategy == "linear":
+            return done
+        return (1 - math.cos(math.pi * done)) / 2
 
     def _next(self, i: int, lr: float, base: float, alone: bool) -> float:
-        count = self.last_epoch if self.anneal_epochs else max(1, self.last_epoch)
-        before, now, end = self.share(count - 1), self.share(count), self.swa_lrs[i]
-        start = end if before == 1 else (lr - before * end) / (1 - before)
+        count = self.last_epoch
+        if not self.anneal_epochs:
+            count = max(1, count)
+        end = self.swa_lrs[i]
+        before = self.share(count - 1)
+        start = end
+        if before != 1:  # the rate of the other schedule, read off what is there
+            start = (lr - before * end) / (1 - before)
+        now = self.share(count)
         return end * now + start * (1 - now)
 
     def _rebased(self, i: int, lr: float, base: float) -> float:
         return base
+
+
+def _of_each_group(swa_lr: float | Sequence[float], groups: int) -> list[float]:
+    """Return one learning rate for each group, of one for all or of as many."""
+    given = [swa_lr] * groups
+    if isinstance(swa_lr, (list, tuple)):
+        given = list(swa_lr)
+    if len(given) != groups:
+        wanted = f"wants a number, or {groups}"
+        raise ValueError(lesson("SWALR(swa_lr=)", wanted, repr(swa_lr)))
+    return [amount("SWALR(swa_lr=)", lr) for lr in given]

@@ -16,6 +16,7 @@ from clearprop.record import assign, copy_of, read, read_number
 from clearprop.tensor import Tensor
 
 Averaging = Callable[[Any, Any, Any], Any]
+_Pairs = list[tuple[Tensor, Tensor]]  # what is changed, and by what
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Averaging:
@@ -93,35 +94,42 @@ class AveragedModel(Module):
 
     def update_parameters(self, model: Module) -> None:
         """Take the model's parameters into the averages."""
-        own, new = list(self.module.parameters()), list(model.parameters())
-        held, other = list(self.module.buffers()), list(model.buffers())
-        self._refuse_others([*own, *held], [*new, *other])
-        pairs: list[tuple[Tensor, Tensor]] = list(zip(own, new, strict=True))
-        copied: list[tuple[Tensor, Tensor]] = []
-        for a, b in zip(held, other, strict=True):
-            (pairs if self.use_buffers and a.dtype.kind in "fc" else copied).append((a, b))
-        count = read_number(self.n_averaged)
+        self._refuse_others(model)
+        averaged: _Pairs = list(zip(self.module.parameters(), model.parameters(), strict=True))
+        copied: _Pairs = []
+        for own, new in zip(self.module.buffers(), model.buffers(), strict=True):
+            kept = averaged if self.use_buffers and own.dtype.kind in "fc" else copied
+            kept.append((own, new))
         with no_grad():
-            self._average([a for a, _ in pairs], [b for _, b in pairs], count)
+            self._average(averaged)
             for goal, source in copied:
                 assign(goal, copy_of(source))
             assign(self.n_averaged, read(self.n_averaged) + 1)
 
-    def _average(self, own: Sequence[Tensor], new: Sequence[Tensor], count: Any) -> None:
+    def _average(self, pairs: _Pairs) -> None:
+        count = read_number(self.n_averaged)
         if self.multi_avg_fn is not None:
-            self.multi_avg_fn(own, new, count)
-            means = [read(a) for a in own]
+            self.multi_avg_fn([own for own, _ in pairs], [new for _, new in pairs], count)
+            means = [read(own) for own, _ in pairs]
         else:
             average = self.avg_fn or get_swa_avg_fn()
-            means = [average(read(a), read(b), count) for a, b in zip(own, new, strict=True)]
-        for a, b, mean in zip(own, new, means, strict=True):  # the first time it is a copy, to the last bit
-            assign(a, np.where(count == 0, read(b), mean).astype(a.dtype))
+            means = [average(read(own), read(new), count) for own, new in pairs]
+        for (own, new), mean in zip(pairs, means, strict=True):
+            first = np.where(count == 0, read(new), mean)  # the first time it is a copy, to the last bit
+            assign(own, first.astype(own.dtype))
 
-    def _refuse_others(self, own: Sequence[Tensor], new: Sequence[Tensor]) -> None:
-        if [t.shape for t in own] != [t.shape for t in new]:
-            called, wanted = "AveragedModel.update_parameters(model)", "wants a model like the one it copied"
-            got = ", ".join(map(describe, new[:4])) + (", ..." if len(new) > 4 else "")
-            raise ValueError(lesson(called, wanted, got, "Nothing was changed.", "AveragedModel(model)"))
+    def _refuse_others(self, model: Module) -> None:
+        own, new = _held(self.module), _held(model)
+        if [t.shape for t in own] == [t.shape for t in new]:
+            return
+        called, wanted = "AveragedModel.update_parameters(model)", "wants a model like the one it copied"
+        got = ", ".join(map(describe, new[:4])) + (", ..." if len(new) > 4 else "")
+        raise ValueError(lesson(called, wanted, got, "Nothing was changed.", "AveragedModel(model)"))
+
+
+def _held(model: Module) -> list[Tensor]:
+    """Return the Tensors of a model: its parameters, then its buffers."""
+    return [*model.parameters(), *model.buffers()]
 
 
 def update_bn(loader: Iterable[Any], model: Module) -> None:
@@ -130,7 +138,8 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
     A batch is the model's input, or a tuple or list that begins with it.
     """
     norms = [m for m in model.modules() if getattr(m, "running_mean", None) is not None]
-    before, modes = [m.momentum for m in norms], [(m, m.training) for m in model.modules()]
+    momenta = [(m, m.momentum) for m in norms]
+    modes = [(m, m.training) for m in model.modules()]
     try:
         for m in norms:
             m.reset_running_stats()
@@ -140,7 +149,7 @@ def update_bn(loader: Iterable[Any], model: Module) -> None:
             for batch in loader if norms else ():
                 model(batch[0] if isinstance(batch, (list, tuple)) else batch)
     finally:
-        for m, momentum in zip(norms, before, strict=True):
+        for m, momentum in momenta:
             m.momentum = momentum
         for m, training in modes:
             m.training = training
