@@ -42,15 +42,15 @@ _KEEPS = {
 """The same of those that ask for a float to keep it, where others compute with it."""
 
 
-def array_wanted(frame: FrameType, store: int, leave: bool = True) -> tuple[str, str]:
+def array_wanted(frame: FrameType, store: frozenset[int], leave: bool = True) -> tuple[str, str]:
     """Return what asked a Tensor for its array, as one would type it, and what to write in its place.
 
-    NumPy asks without a word of what it is about: the caller's frame tells. `store` is the instruction that
-    writes an entry of an array; else the names on the line say whether it was a product or a list of Tensors.
+    NumPy asks without a word of what it is about: the caller's frame tells. `store` are the instructions that
+    write entries of an array; else the names on the line say whether it was a product or a list of Tensors.
     `leave` is whether leaving the graph on purpose is a way out.
     """
     end = f"; {_LEAVE}" if leave else ""
-    if frame.f_code.co_code[frame.f_lasti] == store:
+    if frame.f_code.co_code[frame.f_lasti] in store:
         return "array[i] = t", _BUFFER + end
     if (called := _called(frame)) in _CALLED:
         return _CALLED[called][0], _CALLED[called][1] + end
@@ -65,9 +65,9 @@ def array_wanted(frame: FrameType, store: int, leave: bool = True) -> tuple[str,
     )
 
 
-def float_kept(frame: FrameType, store: int, leave: bool = True) -> tuple[str, str] | None:
+def float_kept(frame: FrameType, store: frozenset[int], leave: bool = True) -> tuple[str, str] | None:
     """Return the same of what asks a Tensor for a float to keep it in an array, None where nothing does."""
-    if frame.f_code.co_code[frame.f_lasti] == store:
+    if frame.f_code.co_code[frame.f_lasti] in store:
         return array_wanted(frame, store, leave)
     found = _KEEPS.get(_called_at(frame.f_code, frame.f_lasti))
     return found and (found[0], found[1] + (f"; {_LEAVE}" if leave else ""))

@@ -56,7 +56,7 @@ SELDOM = (
     "distributions",
     "waves",
 )  # chapters of SciPy's functions that come when they are called
-STORE = opcode.opmap["STORE_SUBSCR"]
+STORE = frozenset(opcode.opmap.get(name, -1) for name in ("STORE_SUBSCR", "STORE_SLICE"))
 
 
 class Tensor(ChangedByHand, Shared):

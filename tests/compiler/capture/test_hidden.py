@@ -71,6 +71,12 @@ def in_a_slot(thing):
     return found
 
 
+def of_this_thread(number):
+    found = threading.local()
+    found.number = number
+    return found
+
+
 def made(**settings):
     found = types.ModuleType("made_by_a_test")
     vars(found).update(settings)
@@ -188,6 +194,11 @@ SEEN = {
         lambda a: a.inside.put(2),
     ),
     "a lock": (threading.Lock, lambda x: 2.0 if x.locked() else 3.0, lambda x: x.acquire()),
+    "what a thread keeps": (
+        lambda: of_this_thread(3.0),
+        lambda x: x.number,
+        lambda x: setattr(x, "number", 5.0),
+    ),
     "an event": (threading.Event, lambda x: 2.0 if x.is_set() else 3.0, lambda x: x.set()),
     "how numbers round": (
         lambda: decimal.Context(prec=5),

@@ -186,6 +186,20 @@ def test_methods_take_what_those_of_arrays_take(executor):
                 np.testing.assert_allclose(a, b, rtol=1e-6, err_msg=name)
 
 
+def matched(x):
+    match x:
+        case [first, *rest]:
+            return first, len(rest)
+        case np.ndarray(ndim=2):
+            return x * 2
+
+
+def test_a_match_takes_the_branch_of_arrays(executor):
+    compiled = clearprop.compile(matched, executor=executor, prove="never")
+    for k in range(3):
+        same(compiled(np.ones((2, 3)) * k), matched(np.ones((2, 3)) * k))
+
+
 ODD = {"in": lambda x: 3.0 in x, "pickled": pickle.dumps, "item": lambda x: x.item(0)}
 
 

@@ -284,7 +284,7 @@ def _what(instruction: dis.Instruction, following: dis.Instruction) -> str:
     name = instruction.argval
     if instruction.opname == "BINARY_OP" and instruction.argrepr.endswith("="):
         return f"works in place ({instruction.argrepr})"
-    if instruction.opname == "STORE_SUBSCR":
+    if instruction.opname in ("STORE_SUBSCR", "STORE_SLICE"):
         return "stores into an array or a container"
     if instruction.opname == "PUSH_EXC_INFO" and following.opname != "WITH_EXCEPT_START":
         return "catches exceptions"

@@ -234,6 +234,9 @@ ROWS: dict[str, HiddenKind] = {
     "_thread.lock": HiddenKind(lambda x: x.locked(), asked="locked acquire"),
     "_thread.RLock": HiddenKind(lambda x: repr(x).partition(" owner")[0], asked="_is_owned repr acquire"),
     "decimal.Context": HiddenKind(_context),
+    "_thread._local": HiddenKind(
+        lambda x: (*vars(x), *vars(x).values()), lambda x: [*vars(x).values()]
+    ),  # this thread's
     "functools.partial": HiddenKind(lambda x: (x.func, *x.args, x.keywords)),
     "xml.etree.ElementTree.Element": HiddenKind(_element),
 }
@@ -326,7 +329,7 @@ _STAYING = {
     *("pyarrow.lib.Schema", "pyarrow.lib.Field", "pyarrow.lib.Scalar", "pyarrow.lib.DataType"),
     *("builtins.code", "builtins.frame", "builtins.traceback", "builtins.cell", "builtins.PyCapsule"),
     *("numpy.broadcast", "builtins.SuperLU", "mpi4py.MPI.Comm", "_contextvars.Token", "builtins.super"),
-    *("_thread._local", "weakref.ProxyType", "weakref.CallableProxyType"),
+    *("weakref.ProxyType", "weakref.CallableProxyType"),
 }
 """Kinds that stay what they are, though they do not say so by equality; or that are looked at elsewhere."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import re
 import types
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ _VARIABLES = ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL")
 _NO_ANSWER = ("POP_TOP", "DELETE_SUBSCR", "STORE_SUBSCR", *_AWAY)
 _BUILDS = ("BUILD_TUPLE", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "BUILD_CONST_KEY_MAP")
 _LOADS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_NAME", "LOAD_GLOBAL")
+
+_FAST = re.compile("(?:LOAD|STORE)_FAST")
 
 _MAKES = {"dict", "list", "OrderedDict", "defaultdict"}
 
@@ -79,7 +82,7 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
     >>> [m[:3] for m in mentions_in((lambda: f(a)).__code__) if m.name == "a"]
     [('a', 'hands', 'f')]
     """
-    lines = [x for x in dis.get_instructions(code) if x.opname not in _UNSEEN]
+    lines = [y for x in dis.get_instructions(code) if x.opname not in _UNSEEN for y in _one_each(x)]
     takers = _takers(lines)
     flow = CodeFlow(lines, takers, _new(code, lines, takers))
     found = []
@@ -92,6 +95,17 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
             else:
                 found.append(_mention(name, i, flow))
     return tuple(found)
+
+
+def _one_each(line: Any) -> Iterator[Any]:
+    """Yield an instruction, or the two that Python 3.13 writes as one: `STORE_FAST_LOAD_FAST`."""
+    words = _FAST.findall(line.opname)
+    if len(words) < 2:
+        yield line
+        return
+    for word, name in zip(words, line.argval, strict=True):
+        yield line._replace(opname=word, opcode=dis.opmap[word], argval=name)
+        line = line._replace(label=None)
 
 
 def _mention(name: str, i: int, flow: CodeFlow) -> Mention:

@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 import types
+from abc import ABC
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -403,6 +404,12 @@ def twin_of_number(x: Any) -> Any:
     return _recorder().copied(x, StandInForNumber)
 
 
+class _Matched(ABC):  # noqa: B024
+    """What `match` takes for a sequence: NumPy's arrays since 2.5, which `isinstance` does not."""
+
+    __abc_tpflags__ = 1 << 5
+
+
 def _complete() -> None:
     """Give the class the in-place operators, and all of Tensor's functions that it has not of its own."""
     for special, name, sign in _IN_PLACE:
@@ -413,6 +420,8 @@ def _complete() -> None:
                 continue
             whole = not name.startswith("_") and isinstance(function, types.FunctionType)
             setattr(StandIn, name, _as_method(name, function) if whole else function)
+    if np.ndarray.__flags__ & 1 << 5:
+        _Matched.register(StandIn)
     for special in ("__mul__", "__rmul__"):
         setattr(StandIn, special, _times(special))
     for name in (*_ARITHMETIC, *_COMPARISONS, *_LOGICAL, *_BITS):
