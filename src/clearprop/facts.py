@@ -27,6 +27,8 @@ class Facts:
     - `over(g, z, over)` (of `ops/quotient.py`): the quotient g / z of a recorded result g and a length z that
       is a factor of it, found without a division by z, which may be 0; None where z is no factor. Its own
       `over(x, y)` finds the same of what g is computed from.
+    - `steep(z, *xs, **attrs)`: by which entries of the first input the slope is infinite, and 0 is sent where
+      what arrives does not ask for it. An elementwise op says so by its derivative, which is infinite.
     - `domain` (elementwise): an open interval where it is smooth, or one per input (None for a condition).
     - `flat`: where its slope tends to 0: `left` of 0 (relu), or on `both` sides, being steepest at 0 (tanh).
     - `makes`: `probability` for a function whose results are one each, `distribution` for one whose results
@@ -66,6 +68,7 @@ class Facts:
     kinks: Callable[..., Any] | Literal[False] | None = None
     smooth: Callable[..., Any] | None = None
     over: Callable[..., Any] | None = None
+    steep: Callable[..., Any] | None = None
     domain: Any = None
     flat: Literal["", "left", "both"] = ""
     makes: Literal["", "probability", "distribution"] = ""

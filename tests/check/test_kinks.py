@@ -196,3 +196,15 @@ def test_zero_times_infinity_is_listed_and_counted(f):
 
 def test_a_smooth_place_has_none():
     assert cp.kinks(lambda x: np.sum(np.abs(x)), np.array([1.0, -2.0])) == []
+
+
+def test_slopes_between_null_vectors_of_a_root_are_listed():
+    scipy = pytest.importorskip("clearprop.scipy.linalg")
+    x = np.diag([4.0, 0.0, 0.0])
+    places = cp.kinks(lambda x: np.sum(scipy.sqrtm(x) @ scipy.sqrtm(x)), x)
+
+    assert [(p.kind, p.index) for p in places] == 2 * [("0 * inf", (i, j)) for i in (1, 2) for j in (1, 2)]
+    assert cp.kinks(lambda x: np.sum(scipy.sqrtm(x)), np.eye(2)) == []
+    with cp.watch() as watched:
+        np.sum(scipy.sqrtm(Tensor(x)) @ Tensor(x)).backward()
+    assert watched.decided == 4

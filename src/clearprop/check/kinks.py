@@ -237,9 +237,11 @@ def decided_as_zero(node: Tensor, i: int, g: Any) -> Any:
     """
     op, nowhere = node.op, np.zeros(np.shape(node._value), bool)
     x = node.inputs[i] if op is not None else None
-    if op is None or op.singular is None or g is None or not (isinstance(x, Tensor) and x.requires_grad):
+    if op is None or g is None or not (isinstance(x, Tensor) and x.requires_grad):
         return nowhere
-    if not op.singular(*node.values) or not callable(op.derivatives[i]):
+    if op.facts.steep is not None and not i:
+        return op.facts.steep(node._value, *node.values, **node.attrs)
+    if op.singular is None or not op.singular(*node.values) or not callable(op.derivatives[i]):
         return nowhere
     with np.errstate(all="ignore"):
         slope = np.broadcast_to(op.derivatives[i](node._value, *node.values), nowhere.shape)

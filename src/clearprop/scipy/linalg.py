@@ -6,6 +6,7 @@ What is not here is SciPy's own, of plain numbers.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -230,8 +231,7 @@ def of_finite_slope(d: Any, g: Any, root: Any) -> Any:
     """
     sizes = np.absolute(np.linalg.eigvals(root))
     largest = np.max(sizes, axis=-1, initial=0)
-    eps, exact = np.finfo(root.dtype).eps, not np.any(np.tril(root, -1))
-    level = 8 * root.shape[-1] * eps if exact else eps**0.5  # rounding moves eigenvalues, not a diagonal
+    level = _level(root)
     singular = np.min(sizes, axis=-1, initial=np.inf) <= level * largest
     asked, sent = (np.max(np.absolute(y), axis=(-2, -1), initial=0) for y in (g, d))
     steep = singular & ~(sent * largest * level <= asked)
@@ -245,6 +245,23 @@ def of_finite_slope(d: Any, g: Any, root: Any) -> Any:
     return +d
 
 
+def _level(root: Any) -> Any:
+    """Return how large an eigenvalue of 0 may be beside the largest: rounding moves them, not a diagonal."""
+    eps, exact = np.finfo(root.dtype).eps, not np.any(np.tril(root, -1))
+    return 8 * root.shape[-1] * eps if exact else eps**0.5
+
+
+def _rootless(z: Any, a: Any) -> Any:
+    """Where vectors of eigenvalues 0 of the root have entries: what is sent between them is kept 0."""
+    w, v = np.linalg.eig(z)
+    sizes = np.absolute(w)
+    null = sizes <= _level(z) * np.max(sizes, axis=-1, keepdims=True, initial=0)
+    held = (
+        np.max(np.absolute(v) * np.expand_dims(null, -2), axis=-1, initial=0) > np.finfo(z.dtype).eps ** 0.5
+    )
+    return np.expand_dims(held, -1) & np.expand_dims(held, -2)
+
+
 def _sqrtm_rule(g: Any, z: Any, a: Any) -> Any:
     return ops["of_finite_slope"](_sylvester(_turned(z), _turned(z), g), g, z)
 
@@ -253,7 +270,7 @@ def _sqrtm_rule(g: Any, z: Any, a: Any) -> Any:
     "sqrtm",
     "opaque",
     _sqrtm_rule,
-    facts=_ANALYTIC,
+    facts=replace(_ANALYTIC, steep=_rootless),
     examples=(((_SQUARE,), {}),),
 )
 def sqrtm(a: Any) -> Any:
