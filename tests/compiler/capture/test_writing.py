@@ -52,6 +52,16 @@ def masked_in_place(x):
     return z
 
 
+def whole_numbers(x):
+    n = (2 * x).astype(int)
+    k, m = n.copy(), n.copy()
+    n[0] = x[1]
+    n[n > 2] = 1.7 * x[n > 2]
+    k.fill(2.7)
+    np.copyto(m, x / 3, casting="unsafe")
+    return n, k, m, np.multiply(x, 1.5, out=(x > 0).astype(int), casting="unsafe")
+
+
 def into_one_like_it(x):
     total, other, ones = np.zeros_like(x), np.full_like(x, 2.0), np.ones_like(x)
     total[1:] = x[:1]
@@ -67,8 +77,8 @@ def flattened(found):
 
 @pytest.mark.parametrize("executor", available_executors())
 def test_what_is_written_is_what_numpy_writes(executor):
-    steps = [*map(made_by, WRITTEN.values()), masked_in_place, into_one_like_it]
-    names = [*WRITTEN, "in place", "like it"]
+    steps = [*map(made_by, WRITTEN.values()), masked_in_place, whole_numbers, into_one_like_it]
+    names = [*WRITTEN, "in place", "whole numbers", "like it"]
 
     def step(x):
         return [f(x) for f in steps]
@@ -80,6 +90,21 @@ def test_what_is_written_is_what_numpy_writes(executor):
                 assert (type(a), np.shape(a)) == (type(b), np.shape(b)), name
                 assert getattr(a, "dtype", None) == getattr(b, "dtype", None), name
                 np.testing.assert_allclose(a if b is not None else 0, b if b is not None else 0, err_msg=name)
+
+
+UNFIT = {
+    "out": lambda x: np.multiply(x, 1.5, out=x.astype(int)),
+    "copyto": lambda x: np.copyto(x.astype(int), x),
+    "copyto of a number": lambda x: np.copyto(x.astype(int), 1.5),
+    "safely": lambda x: np.copyto(x.astype(np.float32), x, casting="safe"),
+}
+
+
+@pytest.mark.parametrize("name", UNFIT)
+def test_what_numpy_does_not_cast_is_not_cast(name):
+    for f in (UNFIT[name], clearprop.compile(UNFIT[name])):
+        with pytest.raises(TypeError, match="cast"):
+            f(np.ones(3))
 
 
 def into_an_argument(x):

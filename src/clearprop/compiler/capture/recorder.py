@@ -248,6 +248,9 @@ class Recorder(Refusals):
         if not mine or (x.following and notes_changes(x.following.kind)):
             hint = "np.where(mask, y, x), or x = x.copy() before it; y.copy() where y is a view of x"
             self.in_place(x, "x[i] = y", hint)
+        given = value if isinstance(value, Tensor) else np.asarray(value)
+        if given.dtype.kind in "biuf" and not np.can_cast(given.dtype, x.dtype, "same_kind"):
+            value = given.astype(x.dtype)  # an entry is cast as it may be
         new = self.selections.put(x, index, value)
         if new is None:
             new = with_checked_entries(x, index, value)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.errors import at_line, lesson
 from clearprop.modes import mode
 
 
@@ -34,8 +35,9 @@ class FlatOfStandIn:
 def write(out: Any, function: Any, args: Any, keywords: dict[str, Any], dtype: Any = None) -> Any:
     """Do `function(..., out=out)`, whose result is to be of this `dtype` where one is said."""
     others = {k: v for k, v in keywords.items() if k != "out"}
-    mask = others.pop("where", True)
+    mask, casting = others.pop("where", True), others.pop("casting", "same_kind")
     found = function(*args, **others)
+    _can_hold(out, found, casting, f"np.{function.__name__}(..., out=x)")
     wider = np.shape(found) != out.shape and np.broadcast_shapes(found.shape, out.shape) != out.shape
     if wider or (dtype is not None and (found.dtype, found.shape) != (dtype, out.shape)):
         line = f"np.{function.__name__}(..., out=x)"
@@ -45,7 +47,8 @@ def write(out: Any, function: Any, args: Any, keywords: dict[str, Any], dtype: A
 
 
 def _copyto(out: Any, source: Any, casting: str = "same_kind", where: Any = True) -> None:
-    """Do `np.copyto`; what `out` cannot hold is refused."""
+    """Do `np.copyto`; TypeError for what `out` cannot hold."""
+    _can_hold(out, source, casting, "np.copyto(x, y)")
     out[...] = source if where is True else np.where(where, source, out)
 
 
@@ -65,6 +68,14 @@ def _fill_diagonal(out: Any, value: Any, wrap: bool = False) -> None:
 
 WRITING: dict[Any, Any] = {np.copyto: _copyto, np.putmask: _putmask, np.fill_diagonal: _fill_diagonal}
 """NumPy's functions that write into their first argument, as stores into what stands for an array."""
+
+
+def _can_hold(out: Any, found: Any, casting: str, call: str) -> None:
+    """Raise TypeError where NumPy's rule of casting does not allow it."""
+    dtype = np.result_type(np.asarray(found) if isinstance(found, (list, tuple)) else found, out.dtype)
+    if not np.can_cast(dtype, out.dtype, casting):  # type: ignore[arg-type]
+        got, hint = f"{dtype} into {out.dtype}", f"y.astype({out.dtype}), or an x of the other dtype"
+        raise TypeError(lesson(call, f"casting={casting!r} does not allow it", got, at_line(), hint))
 
 
 def _refuse(out: Any, line: str, hint: str) -> None:
