@@ -198,6 +198,7 @@ def test_a_smooth_place_has_none():
     assert cp.kinks(lambda x: np.sum(np.abs(x)), np.array([1.0, -2.0])) == []
 
 
+@pytest.mark.filterwarnings("ignore:Matrix is singular")
 def test_slopes_between_null_vectors_of_a_root_are_listed():
     scipy = pytest.importorskip("clearprop.scipy.linalg")
     x = np.diag([4.0, 0.0, 0.0])
