@@ -45,6 +45,33 @@ DERIVATIVES = [
     ("chndtr", (5000, 4900, 200), 0, 0.002450532782732244, 2.3090506096766177e-05),
     *(("elliprd", xs, i, 0.0, 0.0) for xs in ((inf, 1, 2), (1, 2, inf), (inf, inf, 1)) for i in range(3)),
     *(("elliprf", (1, inf, 2), i, 0.0, 0.0) for i in range(3)),
+    ("voigt_profile", (0.5, 7e-06, 2.3), 0, -0.02385384724769556, -0.039096197294701235),
+    ("voigt_profile", (0.5, 7e-06, 2.3), 1, -2.7367338106290863e-07, -0.039096197292214696),
+    ("voigt_profile", (0.5, 7e-06, 2.3), 2, -0.052271039187779186, 0.039096197294701235),
+    ("voigt_profile", (1.2, 0.00028, 0.0115), 1, 2.9648283477588547e-06, 0.010588684196580175),
+    ("voigt_profile", (9.0, 1.0, 1e-12), 0, -9.540121553539898e-16, 4.147631854275898e-16),
+    ("voigt_profile", (9.0, 1.0, 1e-12), 1, 4.147631854275898e-16, 6.758704623298151e-15),
+    ("voigt_profile", (9.0, 1.0, 1e-12), 2, 0.0040851591177005755, -4.147631854275898e-16),
+    ("ellipk", (-1e21,), 0, 3.8838205365321177e-31, 5.746673863293967e-52),
+    ("ellipe", (-1e21,), 0, -1.5811388300841897e-11, -7.905694150420949e-33),
+    ("eval_sh_legendre", (0.25, 0.001), 1, 225.59060928278566, -225149.06010442186),
+    ("eval_gegenbauer", (2.5, 22.0, -0.002), 2, -361.0108379449952, 3430.539165369865),
+    ("eval_gegenbauer", (2.875, 21.9, -0.00216), 2, -832.0773274319079, 1601.9394028745248),
+    ("eval_jacobi", (0.9386, 2.629, 1.0, -0.9998), 3, 668560.3328090633, -6682608876.554252),
+]
+# at a shape of 0, by which, then by the place: of exp(-x) / x and (1 - x)^(b - 1) / x
+AT_NO_SHAPE = [
+    ("gammainc", (0.0, 3.0), 0, 1, math.exp(-3) / 3),
+    ("gammaincc", (0.0, 3.0), 0, 1, -math.exp(-3) / 3),
+    ("chdtr", (0.0, 3.0), 0, 1, math.exp(-1.5) / 6),
+    ("gdtr", (2.0, 0.0, 1.5), 1, 2, math.exp(-3) / 1.5),
+    ("betainc", (0.0, 5.0, 0.6), 0, 2, 0.4**4 / 0.6),
+    ("betainc", (2.0, 0.0, 0.6), 1, 2, 0.6 / 0.4),
+]
+# where no argument has the given share, SciPy answers with the end of its search, and where any has it, too
+ENDS_OF_A_SEARCH = [
+    ("fdtridfd", (2.3, 0.909, 0.9)), ("fdtridfd", (0.5, 0.0, 0.5)), ("stdtridf", (0.9, 1.0)),
+    ("bdtrik", (0.3, 6.0, 1.0)),
 ]
 # those of a degree below 0, which is a whole number
 MIRRORED = [
@@ -77,6 +104,25 @@ def test_derivatives_of_both_orders(name, xs, i, first, second):
     np.testing.assert_allclose(found, [first, second], rtol=1e-9, atol=0)
 
 
+def test_all_trials_are_no_more_than_that_whatever_their_chance():
+    np.testing.assert_array_equal(grad(lambda p: scipy_or_ours.bdtr(2, 2, p).sum())(np.array([0.5, 1.0])), 0)
+
+
+@pytest.mark.parametrize(("name", "xs", "shape", "place", "wanted"), AT_NO_SHAPE)
+def test_a_share_that_begins_to_be_one_has_a_density(name, xs, shape, place, wanted):
+    by_shape = grad(getattr(scipy_or_ours, name), argnums=shape)
+
+    assert grad(by_shape, argnums=place)(*map(np.float64, xs)) == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "xs"), ENDS_OF_A_SEARCH)
+def test_an_end_of_a_search_has_no_slope(name, xs):
+    of, xs = getattr(scipy_or_ours, name), [np.float64(x) for x in xs]
+
+    assert np.isfinite(of(*xs))
+    assert all(np.isnan(grad(of, argnums=i)(*xs)) for i in range(len(xs)))
+
+
 @pytest.mark.parametrize(("name", "degree", "first", "second"), MIRRORED)
 def test_polynomials_of_negative_degree(name, degree, first, second):
     slope = grad(lambda x: getattr(scipy_or_ours, name)(degree, x))
@@ -102,6 +148,7 @@ def test_second_derivatives_of_shares_whose_exponent_is_no_float(y):
     np.testing.assert_allclose(stats.weibull_min.sf(1.1, 3.0), np.exp(-1.331), rtol=1e-14)
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # SciPy's own, of 0F1
 def test_values_that_scipys_formula_loses():
     def of(name, *xs):
         return getattr(special, name)(*(Tensor(np.float64(x)) for x in xs)).value
@@ -109,6 +156,16 @@ def test_values_that_scipys_formula_loses():
     np.testing.assert_allclose(of("cotdg", 1e-9), 57295779513.08232, rtol=1e-14)
     np.testing.assert_allclose(of("cotdg", 3.0), 19.081136687728208, rtol=1e-14)
     np.testing.assert_allclose(of("inv_boxcox1p", 5.0, 1e-200), np.expm1(5.0), rtol=1e-14)
+    np.testing.assert_allclose(of("tklmbda", 4.0, 5e-5), 0.98202091877790970, rtol=1e-15)
+    np.testing.assert_allclose(of("hyp2f1", 1.5, 1.5, 2.0, -1e18), 2.687752681614545e-26, rtol=1e-13)
+    np.testing.assert_allclose(of("eval_gegenbauer", 2.5, 22.0, -0.002), -29.23040402407014, rtol=1e-12)
+    np.testing.assert_allclose(of("eval_jacobi", 0.9386, 2.629, 1.0, -0.9998), -136.3287249644349, rtol=1e-12)
+    np.testing.assert_allclose(of("eval_chebys", 0.5, -1.9), -2.846049894151540, rtol=1e-12)
+    integrals = [z.value for z in special.itairy(Tensor(8.5))]
+    right = [0.33333332966571266, 1760815.3976228302, 0.6673920742577031, -0.11303861602723536]
+    np.testing.assert_allclose(integrals, right, rtol=1e-12)
+    assert of("hyp0f1", 1.0, 1e6) == inf
+    assert of("hyperu", 0.0, 0.0, inf) == 1.0
     assert of("powm1", 1e-300, -3.0) == inf
     assert of("powm1", -1e-300, -3.0) == -inf
     assert of("powm1", 0.5, -inf) == inf

@@ -47,8 +47,11 @@ def _of(name: str, *xs: Any) -> Any:
 # --- slopes by each argument --------------------------------------------------------------------------------
 def _binomial(k: Any, n: Any, p: Any) -> Any:
     """By p, of the share above k."""
-    k = np.floor(k)
-    return np.where(k < 0, 0.0, beta_density(np.maximum(k + 1.0, 1.0), np.trunc(n) - k, p))
+    k, n = np.floor(k), np.trunc(n)
+    certain = (k < 0) | (k >= n)
+    return np.where(
+        certain, 0.0, beta_density(np.where(certain, 1.0, k + 1.0), np.where(certain, 1.0, n - k), p)
+    )
 
 
 def _negative_binomial(k: Any, n: Any, p: Any) -> Any:
@@ -133,6 +136,18 @@ _FAILURES = (
 _EVENTS = (lambda k, m: -gamma_by_shape(k + 1, m)), (lambda k, m: -gamma_density(k + 1, m))
 
 
+def _trials(k: Any, n: Any, p: Any) -> Any:
+    return _of("betainc", n - k, k + 1.0, 1.0 - p)
+
+
+def _failures(k: Any, n: Any, p: Any) -> Any:
+    return _of("betainc", n, k + 1.0, p)
+
+
+def _events(k: Any, m: Any) -> Any:
+    return _of("gammaincc", k + 1.0, m)
+
+
 def _bell(x: Any) -> Any:
     return DENSITY * np.exp(-0.5 * x * x)
 
@@ -207,6 +222,22 @@ def _lambda_slope(z: Any, x: Any, k: Any) -> Any:
     return np.where(_outside(x, k), 0.0, slope)
 
 
+def _small_lambda(z: Any, x: Any, k: Any) -> Any:
+    """Of a shape below 1e-4 SciPy takes 0: the logarithm of the smaller share by Newton's steps, from nearby."""
+    off = np.where((np.absolute(k) < 1e-4) & (k != 0), k, 1e-3)
+    side = -np.absolute(np.where(off * np.absolute(x) < 1, x, 0.0))
+    at = np.log1p(off * side) / off
+    at = at - np.log1p(np.exp(at))
+    for _ in range(4):
+        share = np.exp(at)
+        rest = 1 - share
+        miss = np.expm1(off * at) / off - np.expm1(off * np.log1p(-share)) / off - side
+        at = at - miss / (np.exp(off * at) + share * rest ** (off - 1))
+    share = np.exp(at)
+    found = (off == k) & (off * np.absolute(x) < 1)
+    return np.where(found, np.where(x > 0, 1 - share, share), z)
+
+
 def _lambda_by_shape(z: Any, x: Any, k: Any) -> Any:
     """Of Tukey's distribution: x = (z^k - (1 - z)^k) / k stays true."""
     outside = _outside(x, k)
@@ -255,19 +286,19 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("ndtri_exp",  (-3.0, -0.1),             lambda z, y: np.exp(y + 0.5 * z * z) / DENSITY,              doc="ndtri(exp(y)), exact far below 0", singular=True)
     _enter("nrdtrimn",   (_SHARE, _POSITIVE, _ANY), lambda z, p, s, x: -s * _normal_place(z, p), lambda z, p, s, x: -_of("ndtri", p), lambda z, p, s, x: 1.0, doc="the mean of a normal distribution of deviation s whose share below x is p", singular=True)
     _enter("nrdtrisd",   (_ANY, (0.6, 0.9), (3.0, 4.0)), lambda z, m, p, x: -1 / _of("ndtri", p), lambda z, m, p, x: -z * _normal_place(z, p) / _of("ndtri", p), lambda z, m, p, x: 1 / _of("ndtri", p), doc="the deviation of a normal distribution of mean m whose share below x is p", singular=True)
-    _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            doc="the share of Tukey's lambda distribution below x", singular=True)
+    _enter("tklmbda",    ((-0.9, 0.9), (0.3, 0.9)), _lambda_slope, _lambda_by_shape,                            mend=_small_lambda, doc="the share of Tukey's lambda distribution below x", singular=True)
     # --- the shape of a given share ---------------------------------------------------------------------------
-    _enter("chdtriv",  (_SHARE, _POSITIVE),        *solves(_CHI, 0),        doc="the df with chdtr(df, x) = p", singular=True)
-    _enter("gdtrib",   (_POSITIVE, _SHARE, _POSITIVE), *solves(_RATE, 1),   mend=whole_shape, doc="the shape b with gdtr(a, b, x) = p", singular=True)
-    _enter("btdtria",  (_SHARE, _POSITIVE, _SHARE), *solves(BETA, 0),       doc="the a with betainc(a, b, x) = p", singular=True)
-    _enter("btdtrib",  (_POSITIVE, _SHARE, _SHARE), *solves(BETA, 1),       doc="the b with betainc(a, b, x) = p", singular=True)
-    _enter("stdtridf", ((0.28, 0.35), (-0.85, -0.8)), *solves(STUDENT, 0),     doc="the df with stdtr(df, t) = p", singular=True)
-    _enter("fdtridfd", ((2.0, 3.0), (0.4, 0.55), (1.2, 1.5)), *solves(_RATIO, 1), doc="the b with fdtr(a, b, x) = p", singular=True)
-    _enter("bdtrik",   (_SHARE, _MANY, _SHARE),    *solves(_TRIALS, 0, low=0),     doc="the k of 0 or more, between whole numbers, with bdtr(k, n, p) = y", singular=True)
-    _enter("bdtrin",   (_POSITIVE, _SHARE, _SHARE), *solves(_TRIALS, 1),    doc="the n, between whole numbers, with bdtr(k, n, p) = y", singular=True)
-    _enter("nbdtrik",  ((0.5, 0.9), _MANY, _SHARE), *solves(_FAILURES, 0, low=0),  doc="the k of 0 or more, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
-    _enter("nbdtrin",  (_POSITIVE, _SHARE, _SHARE), *solves(_FAILURES, 1),  doc="the n, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
-    _enter("pdtrik",   ((0.5, 0.9), _POSITIVE),    *solves(_EVENTS, 0, low=0),     doc="the k of 0 or more, between whole numbers, with pdtr(k, m) = p", singular=True)
+    _enter("chdtriv",  (_SHARE, _POSITIVE),        *solves(_CHI, 0, share="chdtr"),        doc="the df with chdtr(df, x) = p", singular=True)
+    _enter("gdtrib",   (_POSITIVE, _SHARE, _POSITIVE), *solves(_RATE, 1, share="gdtr"),   mend=whole_shape, doc="the shape b with gdtr(a, b, x) = p", singular=True)
+    _enter("btdtria",  (_SHARE, _POSITIVE, _SHARE), *solves(BETA, 0, share="betainc"),       doc="the a with betainc(a, b, x) = p", singular=True)
+    _enter("btdtrib",  (_POSITIVE, _SHARE, _SHARE), *solves(BETA, 1, share="betainc"),       doc="the b with betainc(a, b, x) = p", singular=True)
+    _enter("stdtridf", ((0.28, 0.35), (-0.85, -0.8)), *solves(STUDENT, 0, share="stdtr"),     doc="the df with stdtr(df, t) = p", singular=True)
+    _enter("fdtridfd", ((2.0, 3.0), (0.4, 0.55), (1.2, 1.5)), *solves(_RATIO, 1, share="fdtr"), doc="the b with fdtr(a, b, x) = p", singular=True)
+    _enter("bdtrik",   (_SHARE, _MANY, _SHARE),    *solves(_TRIALS, 0, low=0, share=_trials),     doc="the k of 0 or more, between whole numbers, with bdtr(k, n, p) = y", singular=True)
+    _enter("bdtrin",   (_POSITIVE, _SHARE, _SHARE), *solves(_TRIALS, 1, share=_trials),    doc="the n, between whole numbers, with bdtr(k, n, p) = y", singular=True)
+    _enter("nbdtrik",  ((0.5, 0.9), _MANY, _SHARE), *solves(_FAILURES, 0, low=0, share=_failures),  doc="the k of 0 or more, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
+    _enter("nbdtrin",  (_POSITIVE, _SHARE, _SHARE), *solves(_FAILURES, 1, share=_failures),  doc="the n, between whole numbers, with nbdtr(k, n, p) = y", singular=True)
+    _enter("pdtrik",   ((0.5, 0.9), _POSITIVE),    *solves(_EVENTS, 0, low=0, share=_events),     doc="the k of 0 or more, between whole numbers, with pdtr(k, m) = p", singular=True)
     for _name, _count in (("chndtridf", 3), ("ncfdtridfd", 4), ("ncfdtridfn", 4)):
         _enter(_name, (_POSITIVE,) * _count, *[_OFF_CENTRE] * _count, doc="the degrees of freedom of a given share; its derivatives are refused")
 # fmt: on

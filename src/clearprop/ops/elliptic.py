@@ -131,8 +131,8 @@ def _by_m(phi: Any, m: Any, kind: str) -> Any:
     one = within * 0 + 1
     part = _of("elliprd", c * c, one, within) if kind == "F" else -_of("elliprd", c * c, within, one)
     whole = np.where(n == 0, 0.0, m)
-    a, b, c2 = (1.5, 1.5, 2.0) if kind == "F" else (0.5, 1.5, 2.0)
-    halves = (math.pi / 4 if kind == "F" else -math.pi / 4) * n * _of("hyp2f1", a, b, c2, whole)
+    none, rest = np.zeros_like(whole), 1 - whole
+    halves = n / 3 * (_of("elliprd", none, 1.0, rest) if kind == "F" else -_of("elliprd", none, rest, 1.0))
     return s**3 * part / 6 + np.where(n == 0, 0.0, halves)
 
 

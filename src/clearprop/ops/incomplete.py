@@ -42,6 +42,7 @@ _NOTHING_LEFT = 45.0  # exp(-45) is below what float64 keeps of 1
 _FAR = 1e100
 _MANY = 100.0  # shapes from which on first-order parts are taken out by hand
 _CUT_SHORT = 1e5  # shapes from which on SciPy's series for the gamma share ends after 2000 terms, too early
+CLOSE = 1e-4  # to which part SciPy's searches meet the smaller share, at least
 _ENDLESS = 1e150  # so many degrees change nothing that a float could hold
 _BLOCK = 2048  # entries at a time: their points take 1.5 MB
 
@@ -464,22 +465,39 @@ def falls(slopes: tuple[Any, ...]) -> list[Any]:
     return [lambda z, *xs, slope=slope: -slope(*xs) for slope in slopes]
 
 
-def solves(slopes: tuple[Any, ...], at: int, sign: int = 1, low: float = -math.inf) -> list[Any]:
+def solves(
+    slopes: tuple[Any, ...],
+    at: int,
+    sign: int = 1,
+    low: float = -math.inf,
+    share: str | Callable[..., Any] = "",
+) -> list[Any]:
     """Return those of the argument `at` for which the share is given in its place, or (sign -1) the rest.
 
-    SciPy answers `low` where the argument would be below it.
+    SciPy answers `low` where the argument would be below it. It may answer with the end of its search where
+    no argument has this share: with `share` at hand, that is seen, and there is no slope.
     """
+    whole = functools.partial(_of, share) if isinstance(share, str) else share
+
+    def found(z: Any, xs: tuple[Any, ...]) -> Any:
+        """1 where the share at z is what was given, and neither 0 nor 1, which many have; NaN elsewhere."""
+        if not share:
+            return 1.0
+        there, given = whole(*xs[:at], z, *xs[at + 1 :]), xs[at]
+        least = np.minimum(given, 1.0 - given)
+        good = (least > 0) & (np.absolute(there - given) <= CLOSE * least)
+        return np.where(good | (z == low), 1.0, math.nan)
 
     def by(i: int) -> Any:
         def derivative(z: Any, *xs: Any) -> Any:
             args = (*xs[:at], z, *xs[at + 1 :])
             steep = slopes[at](*args)
             if i == at:
-                return np.where(z == low, 0, sign / steep)
+                return found(z, xs) * np.where(z == low, 0, sign / steep)
             change = slopes[i](*args)
             ends = ~((steep != 0) & (np.absolute(steep) < np.inf))  # where the share is 0 or 1, and flat
             still = ((change == 0) & ends) | (z == low)
-            return -np.where(still, 0, change / np.where(still, 1, steep))
+            return -found(z, xs) * np.where(still, 0, change / np.where(still, 1, steep))
 
         return derivative
 
@@ -504,12 +522,23 @@ def _next_gamma(z: Any, a: Any, x: Any, order: int, over: str) -> Any:
 
 
 def _turned_gamma(z: Any, a: Any, x: Any, order: int, over: str) -> Any:
-    f = _gamma_slope(a, x, order)
     if not over:
-        return times(gamma_density(a, x), f)
+        return _gamma_moved(a, x, order)
+    f = _gamma_slope(a, x, order)
     above = over == "above"
     density, share = _of("log_gamma_density", a, x), _tail("log_gammainc", a, x, above=above)
     return _of_side(f, z, density, share, above)
+
+
+def _gamma_moved(a: Any, x: Any, order: int) -> Any:
+    """The derivatives of the density by a; at a = 0 it is 0, being a times one of shape 1 more over x."""
+    none = a == 0
+    shape = np.where(none, 1.0, a)
+    density = gamma_density(shape, x)
+    limit = (
+        order * density / np.where(x == 0, 1.0, x) * (_gamma_slope(shape, x, order - 1) if order > 1 else 1.0)
+    )
+    return np.where(none & (x > 0), limit, times(density, _gamma_slope(shape, x, order)))
 
 
 def _next_beta(i: int, z: Any, a: Any, b: Any, x: Any, order: tuple[int, int], over: str) -> Any:
@@ -518,12 +547,24 @@ def _next_beta(i: int, z: Any, a: Any, b: Any, x: Any, order: tuple[int, int], o
 
 
 def _turned_beta(z: Any, a: Any, b: Any, x: Any, order: tuple[int, int], over: str) -> Any:
-    f = _beta_slope(a, b, x, order)
     if not over:
-        return times(beta_density(a, b, x), f)
+        return _beta_moved(a, b, x, order)
+    f = _beta_slope(a, b, x, order)
     above = over == "above"
     density, share = _of("log_beta_density", a, b, x), _tail("log_betainc", a, b, x, above=above)
     return _of_side(f, z, density, share, above)
+
+
+def _beta_moved(a: Any, b: Any, x: Any, order: tuple[int, int]) -> Any:
+    """The derivatives of the density by a and b; for small a it is a (1 - x)^(b - 1) / x, and so for b."""
+    first, second = (a == 0) & (order[0] > 0), (b == 0) & (order[1] > 0)
+    none, inside = first | second, (x > 0) & (x < 1)
+    one, two = np.where(none, 1.0, a), np.where(none, 1.0, b)
+    usual = times(beta_density(one, two, x), _beta_slope(one, two, x, order))
+    shape, near = np.where(first, b, a), np.where(first, x, 1.0 - x)
+    place = np.where(inside, near, 0.5)
+    limit = (1.0 - place) ** (shape - 1.0) / place if sum(order) == 1 else math.nan
+    return np.where(none & inside, limit, usual)
 
 
 def _next_student(z: Any, df: Any, t: Any, order: int, over: bool) -> Any:

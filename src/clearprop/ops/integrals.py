@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -137,10 +138,60 @@ def _spence_slope(z: Any, x: Any) -> Any:
     return np.where(near, series, np.log(safe) / (1 - safe))
 
 
-def _falling(a: float, m: Any) -> Any:
-    """Gauss's function of a, 3/2 and 2, which falls to 0 on the left."""
-    far = m == -np.inf
-    return np.where(far, 0.0, _of("hyp2f1", a, 1.5, 2.0, np.where(far, 0.0, m)))
+def _by_carlson(first: bool, m: Any) -> Any:
+    """The slope of K (or E) by m, R_D / 6, which has all digits however far m is below 0."""
+    importlib.import_module("clearprop.ops.elliptic")
+    one, rest = np.ones_like(m), 1 - m
+    part = _of("elliprd", np.zeros_like(m), *((one, rest) if first else (rest, one)))
+    return part / 6 if first else part / -6
+
+
+def _gauss(a: Any, b: Any, c: Any, x: Any) -> Any:
+    """Gauss's function by SciPy's sums for complex numbers, which are right where those for real ones fail.
+
+    It is the other way round where c - a or c - b is whole.
+    """
+    of = importlib.import_module("scipy.special").hyp2f1
+    whole = (np.floor(c - a) == c - a) | (np.floor(c - b) == c - b)
+    return np.where(whole, of(a, b, c, x), np.real(of(a, b, c, x + 0j)))
+
+
+def _far_gauss(z: Any, a: Any, b: Any, c: Any, x: Any) -> Any:
+    """Gauss's function far below 0, where SciPy's sum for real numbers cancels or is infinite."""
+    far = np.less(x, -10)
+    if np.iscomplexobj(z) or not np.any(far):
+        return z
+    right = _gauss(a, b, c, x)
+    return np.where(far & np.isfinite(right), right, z)
+
+
+def between(
+    size: Callable[..., Any], parameters: Callable[..., Any], place: Callable[[Any], Any] = lambda x: x
+) -> Callable[..., Any]:
+    """Return what mends a polynomial of a degree between whole ones left of 0, by Gauss's function of (1 - x) / 2."""
+
+    def mend(z: Any, n: Any, *rest: Any) -> Any:
+        *shape, x = rest
+        x = place(x)
+        wrong = (np.floor(n) != n) & np.less(x, 0) & np.greater_equal(x, -1)
+        if np.iscomplexobj(z) or not np.any(wrong):
+            return z
+        sp = importlib.import_module("scipy.special")
+        a, b, c = parameters(n, *shape)
+        return np.where(wrong, size(sp, n, *shape) * _gauss(a, b, c, (1 - x) / 2), z)
+
+    return mend
+
+
+SECOND_KIND = (lambda sp, n: n + 1), (lambda n: (-n, n + 2, 1.5))
+_GEGENBAUER = (lambda sp, n, a: sp.binom(n + 2 * a - 1, n)), (lambda n, a: (-n, n + 2 * a, a + 0.5))
+
+
+def _kummers_limit(z: Any, b: Any, x: Any) -> Any:
+    """SciPy's 0F1 of b = 1 is 0 where the Bessel function that it is has become infinite."""
+    if np.iscomplexobj(z):
+        return z
+    return np.where((z == 0) & np.greater(x, 1e5), np.inf, z)
 
 
 def _huber(z: Any, d: Any, r: Any) -> Any:
@@ -204,18 +255,18 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("ive",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: falls_like(z, v, x, -1.0, 0.5 * (_of("ive", v - 1, x) + _of("ive", v + 1, x)) - np.sign(x) * z), doc="iv(v, x) exp(-|x|); that by v is refused")
     _enter("kve",          (_POSITIVE, _POSITIVE), no_rule, lambda z, v, x: falls_like(z, v, x, 1.0, z - 0.5 * (_of("kve", v - 1, x) + _of("kve", v + 1, x))), doc="kv(v, x) exp(x); that by v is refused", singular=True)
     # --- hypergeometric functions and elliptic integrals ----------------------------------------------------
-    _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    doc="the confluent hypergeometric limit function; that by b is refused")
+    _enter("hyp0f1",       (_POSITIVE, _ANY),      no_rule, lambda z, b, x: _of("hyp0f1", b + 1, x) / b,    mend=_kummers_limit, doc="the confluent hypergeometric limit function; that by b is refused")
     _enter("hyp1f1",       (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, a, b, x: times(a / b, _of("hyp1f1", a + 1, b + 1, x)), doc="Kummer's function; those by a and b are refused")
-    _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: times(a * b / c, _of("hyp2f1", a + 1, b + 1, c + 1, x)), doc="Gauss's function; those by a, b and c are refused")
-    _enter("ellipk",       _SHARE,                 lambda z, m: math.pi / 8 * _falling(1.5, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
-    _enter("ellipe",       _SHARE,                 lambda z, m: -math.pi / 8 * _falling(0.5, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
+    _enter("hyp2f1",       (_POSITIVE, _POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, no_rule, lambda z, a, b, c, x: times(a * b / c, _of("hyp2f1", a + 1, b + 1, c + 1, x)), mend=_far_gauss, doc="Gauss's function; those by a, b and c are refused")
+    _enter("ellipk",       _SHARE,                 lambda z, m: _by_carlson(True, m), doc="the complete elliptic integral of the first kind, for m below 1", singular=True)
+    _enter("ellipe",       _SHARE,                 lambda z, m: _by_carlson(False, m), doc="the complete elliptic integral of the second kind, for m below 1", singular=True)
     # --- orthogonal polynomials of whole degree ---------------------------------------------------------------
     _enter("eval_hermite",     (_POSITIVE, _ANY), no_rule, lambda z, n, x: 2 * n * _of("eval_hermite", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n")
     _enter("eval_hermitenorm", (_POSITIVE, _ANY), no_rule, lambda z, n, x: n * _of("eval_hermitenorm", np.maximum(n - 1, 0), x),     doc="Hermite's polynomial of degree n, in the statisticians' form")
     _enter("eval_chebyt",      (_POSITIVE, _ANY), no_rule, lambda z, n, x: times(n, _of("eval_chebyu", n - 1, x)),                         doc="Chebyshev's polynomial of the first kind")
-    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: second_kind_slope(n, x), doc="Chebyshev's polynomial of the second kind")
+    _enter("eval_chebyu",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: second_kind_slope(n, x), mend=between(*SECOND_KIND), doc="Chebyshev's polynomial of the second kind")
     _enter("eval_legendre",    (_POSITIVE, _SHARE), no_rule, lambda z, n, x: legendre_slope(n, x), doc="Legendre's polynomial")
-    _enter("eval_gegenbauer",  (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, n, a, x: 2 * a * gegenbauer(n, a + 1, x),   doc="Gegenbauer's polynomial; those by n and a are refused")
+    _enter("eval_gegenbauer",  (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, lambda z, n, a, x: 2 * a * gegenbauer(n, a + 1, x),   mend=between(*_GEGENBAUER), doc="Gegenbauer's polynomial; those by n and a are refused")
     _enter("eval_genlaguerre", (_POSITIVE, _POSITIVE, _ANY), no_rule, no_rule, lambda z, n, a, x: -_of("eval_genlaguerre", n - 1, a + 1, x), doc="Laguerre's associated polynomial")
     for _name in ("yv", "kv", "jve", "yve", "ive", "kve", "hyp0f1"):
         ops[_name].examples = (((_ORDERS, _PLACES), {}),)

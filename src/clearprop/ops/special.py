@@ -81,14 +81,26 @@ def enter_scipys(
 
 
 def enter_several(
-    ufunc: str, domain: Any, *parts: tuple[Any, ...], plane: Literal["", "analytic"] = ""
+    ufunc: str,
+    domain: Any,
+    *parts: tuple[Any, ...],
+    plane: Literal["", "analytic"] = "",
+    mend: Callable[..., Any] | None = None,
 ) -> None:
-    """Enter a ufunc of several results: an op for each, `(name, *derivatives, doc)` in their order."""
+    """Enter a ufunc of several results: an op for each, `(name, *derivatives, doc)` in their order.
+
+    `mend(i, z, *xs)` is the value of the result i where SciPy's, z, has lost its digits, and z elsewhere.
+    """
     names = [name for name, *_ in parts]
     for i, (name, *derivatives, doc) in enumerate(parts):
         facts = Facts(domain=domain, kinks=False, plane=plane)
         elementwise(
-            name, _part(ufunc, i), *map(_where_defined, derivatives), facts=facts, doc=doc, singular=True
+            name,
+            _part(ufunc, i, mend),
+            *map(_where_defined, derivatives),
+            facts=facts,
+            doc=doc,
+            singular=True,
         )
 
     def several(*xs: Any) -> tuple[Any, ...]:
@@ -98,9 +110,10 @@ def enter_several(
     ufunc_names[ufunc] = Composed(several)
 
 
-def _part(ufunc: str, i: int) -> Callable[..., Any]:
+def _part(ufunc: str, i: int, mend: Callable[..., Any] | None = None) -> Callable[..., Any]:
     def forward(*xs: Any) -> Any:
-        return getattr(importlib.import_module("scipy.special"), ufunc)(*xs)[i]
+        z = getattr(importlib.import_module("scipy.special"), ufunc)(*xs)[i]
+        return z if mend is None else np.asarray(mend(i, z, *xs)).astype(z.dtype, copy=False)[()]
 
     return forward
 

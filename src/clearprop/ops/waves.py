@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.ops.normal import polynomial
+from clearprop.ops.integrals import SECOND_KIND, between
+from clearprop.ops.normal import DENSITY, polynomial
 from clearprop.ops.special import (
     enter_scipys,
     enter_several,
@@ -28,6 +29,8 @@ from clearprop.registry import Composed, ops, ufunc_names
 
 _ANY, _POSITIVE, _SHARE = (-2.0, 2.0), (0.3, 3.0), (0.1, 0.9)
 DEGREE = math.pi / 180
+POINTS, AIRYS_SERIES = 50, 14.0  # of a sum, and the place from which on SciPy's series has 13 digits
+FAR_OUT = 8.0  # deviations times sqrt(2): from there on 21 terms of a series have all digits
 # (i0(x) - 1) / x is x / 4 times this series in x^2 / 4, (1 - j0(x)) / x the same with signs that alternate
 RISE = tuple(1 / math.factorial(k + 1) ** 2 for k in range(12))
 FALL = tuple((-1) ** k * c for k, c in enumerate(RISE))
@@ -41,6 +44,17 @@ _NOT_SOLVED = refused(
 
 def _of(name: str, *xs: Any) -> Any:
     return ops[name](*xs)
+
+
+def _airy_integral(i: int, z: Any, x: Any) -> Any:
+    """Integrals of Ai and Bi from 0 to x (from -x to 0: i of 2, 3), of which SciPy's series leaves no digit by 9."""
+    near = np.absolute(x) < AIRYS_SERIES
+    if not np.any(near):
+        return z
+    places, weights = np.polynomial.legendre.leggauss(POINTS)
+    end = np.where(near, x, 0.0)[..., None] / 2
+    values = importlib.import_module("scipy.special").airy((1 - 2 * (i > 1)) * end * (1 + places))[i % 2 * 2]
+    return np.where(near, np.sum(values * (end * weights), axis=-1), z)
 
 
 def _value(name: str) -> Callable[..., Any]:
@@ -148,6 +162,9 @@ def _legendre_slope(z: Any, m: Any, v: Any, x: Any) -> Any:
     turn = np.where(v == np.floor(v), np.where(np.remainder(v + m, 2) == 0, -1.0, 1.0), np.nan)
     at = np.where(end, 0.0, _of("lpmv", m, v + 1, inside))
     usual = ((v + 1) * inside * z - (v - m + 1) * at) / (1 - inside * inside)
+    usual = np.where(
+        (np.absolute(x) > 1) & (v != np.floor(v)), np.nan, usual
+    )  # where SciPy's values are none
     return np.where(end, np.where(x > 0, ends, ends * turn), usual)
 
 
@@ -159,34 +176,49 @@ def _shifted_jacobi(z: Any, n: Any, p: Any, q: Any, x: Any) -> Any:
     return (n + p) * _of("eval_jacobi", n - 1, p - q + 1, q * 1.0, 2 * x - 1) / _of("binom", 2 * n + p - 1, n)
 
 
+_JACOBI = (lambda sp, n, a, b: sp.binom(n + a, n)), (lambda n, a, b: (-n, n + a + b + 1, a + 1))
+_SHIFTED = (
+    lambda sp, n, p, q: sp.binom(n + p - q, n) / sp.binom(2 * n + p - 1, n),
+    lambda n, p, q: (-n, n + p, p - q + 1),
+)
+
+
 # --- Voigt's profile ----------------------------------------------------------------------------------------
 def _faddeeva_slope(z: Any, x: Any) -> Any:
     return 2j / math.sqrt(math.pi) - 2 * x * z
 
 
-def _profile(x: Any, s: Any, c: Any) -> Any:
-    """The derivative by the place in the complex plane where the profile reads `wofz`.
+def _profile(x: Any, s: Any, c: Any, order: int = 1) -> Any:
+    """The derivative by the place in the complex plane where the profile reads `wofz`; of `order` 2, that of it.
 
-    With s = 0 the profile is Cauchy's, c / (pi (x^2 + c^2)), and s enters by its square.
+    Far out, where it is a small difference, by wofz's series at infinity; there s enters by its square alone, and
+    with s = 0 the profile is Cauchy's, c / (pi (x^2 + c^2)). On the axis and next to it lies a normal density too.
     """
-    narrow = s == 0
-    spread = np.where(narrow, 1, s)
-    place = (x + 1j * c) / (spread * math.sqrt(2))
-    slope = _faddeeva_slope(_of("wofz", place), place) / (2 * spread * spread * math.sqrt(math.pi))
-    square = (x + 1j * c) ** 2
-    return np.where(narrow, -1j / (math.pi * square) * (1 + 3 * (s * s) / square), slope)
+    place, size = x + 1j * c, np.absolute(s) * math.sqrt(2)
+    far = (np.hypot(x, c) >= FAR_OUT * size) & (c >= 0)
+    spread = np.where(far, 1, s)
+    near = np.where(far, 0.0, place) / (spread * math.sqrt(2))
+    value = _of("wofz", near)
+    slope = _faddeeva_slope(value, near)
+    if order == 2:
+        slope = (-2 * value - 2 * near * slope) / (spread * math.sqrt(2))
+    slope = slope / (2 * spread * spread * math.sqrt(math.pi))
+    beyond = np.where(far, place, 1.0)
+    terms = tuple(float(math.prod(range(1, 2 * k, 2)) * math.perm(2 * k + order, order)) for k in range(21))
+    ratio = np.where(far, s, 0.0) / beyond
+    distant = (-1) ** order * 1j / (math.pi * beyond ** (order + 1)) * polynomial(ratio * ratio, terms)
+    bell = far & (c < size) & (s != 0)
+    deviation, at = np.where(bell, s, 1.0), np.where(bell, place, 1.0)
+    steep = -at / (deviation * deviation)
+    if order == 2:
+        steep = steep * steep - 1 / (deviation * deviation)
+    normal = steep * DENSITY / deviation * np.exp(-0.5 * (at / deviation) ** 2)
+    return np.where(far, distant + np.where(bell, normal, 0.0), slope)
 
 
 def _profile_by_deviation(z: Any, x: Any, s: Any, c: Any) -> Any:
-    """The profile has the degree -1: what its arguments send, each times itself, adds up to -z.
-
-    With s = 0 it is s times the second derivative by x, as heat spreads.
-    """
-    narrow = s == 0
-    moved = _profile(x, s, c)
-    place = x + 1j * c
-    heat = s * np.real(2j / (math.pi * place**3) * (1 + 6 * (s * s) / (place * place)))
-    return np.where(narrow, heat, -(z + x * np.real(moved) - c * np.imag(moved)) / np.where(narrow, 1, s))
+    """It is s times the second derivative by x, as heat spreads."""
+    return s * np.real(_profile(x, s, c, 2))
 
 
 def _kelvin(x: Any) -> tuple[Any, ...]:
@@ -204,7 +236,7 @@ def _whole_tricomi(z: Any, a: Any, b: Any, x: Any) -> Any:
         return z
     b = np.where(wrong, b, 1)
     turned = x ** (1.0 - b) * importlib.import_module("scipy.special").hyperu(a - b + 1.0, 2.0 - b, x)
-    return np.where(wrong, turned, z)
+    return np.where(wrong & np.isfinite(turned), turned, z)
 
 
 def _moment_slope(z: Any, a: Any, k: Any, v: Any) -> Any:
@@ -243,7 +275,7 @@ if importlib.util.find_spec("scipy") is not None:
         ("itairy_ai",     _value("airy_ai"),                   "the integral of Ai from 0 to x"),
         ("itairy_bi",     _value("airy_bi"),                   "the integral of Bi from 0 to x"),
         ("itairy_ai_left", lambda z, x: _of("airy_ai", -x),    "the integral of Ai from -x to 0"),
-        ("itairy_bi_left", lambda z, x: _of("airy_bi", -x),    "the integral of Bi from -x to 0"))
+        ("itairy_bi_left", lambda z, x: _of("airy_bi", -x),    "the integral of Bi from -x to 0"), mend=_airy_integral)
     # --- integrals of waves ---------------------------------------------------------------------------------
     enter_several("fresnel", _ANY,
         ("fresnel_sine",   lambda z, x: np.sin(math.pi / 2 * x * x), "the integral of sin(pi t^2 / 2) from 0 to x"),
@@ -292,7 +324,7 @@ if importlib.util.find_spec("scipy") is not None:
         ("modfresnelm_integral", lambda z, x: -np.exp(-1j * x * x),                                       "the integral of exp(-i t^2) from x on"),
         ("modfresnelm_scaled",   lambda z, x: 2j * x * z - (1 + 1j) / math.sqrt(2 * math.pi),             "that, times exp(i (x^2 + pi/4)) / sqrt(pi)"), plane="analytic")
     # --- hypergeometric relatives ---------------------------------------------------------------------------
-    _enter("voigt_profile", (_ANY, _POSITIVE, _POSITIVE), lambda z, x, s, c: np.real(_profile(x, s, c)), _profile_by_deviation, lambda z, x, s, c: -np.imag(_profile(x, s, c)), doc="a normal density of deviation s > 0 met by a Cauchy density of width c; its derivatives lose two digits for each power of ten of x / s")
+    _enter("voigt_profile", (_ANY, _POSITIVE, _POSITIVE), lambda z, x, s, c: np.real(_profile(x, s, c)), _profile_by_deviation, lambda z, x, s, c: -np.imag(_profile(x, s, c)), doc="a normal density of deviation s > 0 met by a Cauchy density of width c")
     _enter("hyperu",        (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: -a * _of("hyperu", a + 1, b + 1, x), mend=_whole_tricomi, doc="Tricomi's function U(a, b, x); those by a and b are refused", singular=True)
     _enter("wright_bessel", (_POSITIVE,) * 3,         no_rule, no_rule, lambda z, a, b, x: _of("wright_bessel", a, a + b, x),              doc="Wright's function, the sum of x^k / (k! gamma(a k + b)); those by a and b are refused")
     _enter("log_wright_bessel", (_POSITIVE,) * 3,     no_rule, no_rule, _log_wright_slope, doc="its logarithm; those by a and b are refused")
@@ -323,13 +355,13 @@ if importlib.util.find_spec("scipy") is not None:
             _pair(f"{_prefix}_{_kind}", (_POSITIVE,) * 3 + (_places,), _spheroidal(_prolate, _radial, False), "a spheroidal function")
             _pair(f"{_prefix}_{_kind}_cv", (_POSITIVE,) * 4 + (_places,), _spheroidal(_prolate, _radial, True), "a spheroidal function of a given characteristic value")
     # --- polynomials ----------------------------------------------------------------------------------------
-    _enter("eval_jacobi",      (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _jacobi,                                    doc="Jacobi's polynomial; those by n, a and b are refused")
-    _enter("eval_sh_jacobi",   (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _shifted_jacobi,                            doc="Jacobi's polynomial on (0, 1), of leading coefficient 1; those by n, p and q are refused")
+    _enter("eval_jacobi",      (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _jacobi, mend=between(*_JACOBI),                                   doc="Jacobi's polynomial; those by n, a and b are refused")
+    _enter("eval_sh_jacobi",   (_POSITIVE,) * 3 + (_SHARE,),   no_rule, no_rule, no_rule, _shifted_jacobi, mend=between(*_SHIFTED, lambda x: 2 * x - 1),                            doc="Jacobi's polynomial on (0, 1), of leading coefficient 1; those by n, p and q are refused")
     _enter("eval_laguerre",    (_POSITIVE, _ANY),   no_rule, lambda z, n, x: -_of("eval_genlaguerre", n - 1, 1.0, x),                 doc="Laguerre's polynomial of degree n")
     _enter("eval_chebyc",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(n, _of("eval_chebys", n - 1, x)),                        doc="2 eval_chebyt(n, x / 2)")
-    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 0.5 * second_kind_slope(n, x / 2),                              doc="eval_chebyu(n, x / 2)")
+    _enter("eval_chebys",      (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 0.5 * second_kind_slope(n, x / 2), mend=between(*SECOND_KIND, lambda x: x / 2),                             doc="eval_chebyu(n, x / 2)")
     _enter("eval_sh_chebyt",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: times(2 * n, _of("eval_sh_chebyu", n - 1, x)),                 doc="Chebyshev's polynomial of the first kind on (0, 1)")
-    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * second_kind_slope(n, 2 * x - 1),                      doc="Chebyshev's polynomial of the second kind on (0, 1)")
+    _enter("eval_sh_chebyu",   (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * second_kind_slope(n, 2 * x - 1), mend=between(*SECOND_KIND, lambda x: 2 * x - 1),                     doc="Chebyshev's polynomial of the second kind on (0, 1)")
     _enter("eval_sh_legendre", (_POSITIVE, _SHARE), no_rule, lambda z, n, x: 2 * legendre_slope(n, 2 * x - 1),                      doc="Legendre's polynomial on (0, 1)")
     _enter("lpmv",     (_POSITIVE, _POSITIVE, _SHARE), no_rule, no_rule, _legendre_slope, doc="Legendre's associated function")
     _enter("radian",   (_ANY,) * 3, DEGREE, DEGREE / 60, DEGREE / 3600,                                                               doc="an angle of degrees, minutes and seconds in radians")
