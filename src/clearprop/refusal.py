@@ -105,6 +105,36 @@ def tells(function: F) -> F:
     return called  # type: ignore[return-value]  # of the same signature
 
 
+def tells_of(method: F) -> F:
+    """Have a method tell a bare error as a lesson that names the class of the object it is called on.
+
+    A call that ends well is as it was, and so is what a person's own code raises.
+
+    >>> class Shelf:
+    ...     @tells_of
+    ...     def book(self, i): return ["a", "b"][i]
+    >>> Shelf().book(1)
+    'b'
+    """
+
+    @functools.wraps(method)
+    def called(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except COMPLAINTS as error:
+            given = (*args, *kwargs.values())
+            listed = ", ".join(map(shown, given))
+            named = f"{type(self).__name__}.{method.__name__}({listed})"
+            if method.__name__ == "__getitem__":
+                named = f"{type(self).__name__}[{listed}]"
+            better = told(named, given, error)
+            if better is error:
+                raise
+            raise better from error
+
+    return called  # type: ignore[return-value]  # of the same signature
+
+
 def _name(function: Any) -> str:
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)

@@ -1,9 +1,12 @@
 """Containers: order, names, indexing, and what they refuse."""
 
+import copy
+
 import numpy as np
 import pytest
 
 from clearprop import nn
+from clearprop.errors import taught
 
 
 def test_sequential_passes_through_in_order():
@@ -46,7 +49,7 @@ def test_module_dict_finds_its_parameters():
     assert len(heads) == 2
     assert [name for name, _ in heads.items()] == ["a", "b"]
     assert [name for name, _ in heads.named_parameters()] == ["a.weight", "a.bias"]
-    with pytest.raises(KeyError, match="wants a Module under a name that is free"):
+    with pytest.raises(KeyError, match="wants a name that is free"):
         heads["forward"] = nn.ReLU()
 
 
@@ -128,7 +131,7 @@ def test_a_dict_of_modules_changes_as_dicts_do():
     assert held.keys() == ["b"]
     held.clear()
     assert len(held) == 0
-    with pytest.raises(KeyError, match="del ModuleDict"):
+    with pytest.raises(KeyError, match=r"ModuleDict\[.b.\]: has nothing"):
         del held["b"]
 
 
@@ -148,3 +151,55 @@ def test_a_residual_of_other_shapes_is_refused():
         nn.Residual(nn.Linear(2, 1))(np.zeros((3, 2), np.float32))  # would broadcast
     with pytest.raises(TypeError, match="wants Modules: body is None"):
         nn.Residual(None)
+
+
+HELD = {
+    "list": nn.ModuleList([nn.ReLU()]),
+    "dict": nn.ModuleDict({"head": nn.ReLU()}),
+    "parameters": nn.ParameterDict({"scale": [1.0]}),
+    "several": nn.ParameterList([[1.0]]),
+    "in turn": nn.Sequential(nn.Linear(2, 2)),
+}
+
+
+@pytest.mark.parametrize(
+    ("held", "call", "kind", "text"),
+    [
+        ("list", lambda m: m[5], IndexError, "ModuleList[5]: list index out of range"),
+        ("list", lambda m: m["0"], TypeError, "ModuleList['0']: list indices must be"),
+        ("list", lambda m: m.insert("a", nn.ReLU()), TypeError, "ModuleList.insert('a', ReLU())"),
+        ("list", lambda m: m.extend(3), TypeError, "ModuleList.extend(3): 'int' object is not iterable"),
+        ("list", lambda m: m.pop(7), IndexError, "list index out of range"),
+        ("several", lambda m: m[3], IndexError, "ParameterList[3]: list index out of range"),
+        ("dict", lambda m: m["heat"], KeyError, "ModuleDict['heat']: has head"),
+        ("dict", lambda m: m.pop("heat"), KeyError, "Try ['head']"),
+        ("dict", lambda m: m.update({"a.b": nn.ReLU()}), KeyError, "not empty and without a dot: 'a.b'"),
+        ("dict", lambda m: m.update({"keys": nn.ReLU()}), KeyError, "the class has one of its own"),
+        ("dict", lambda m: m.update({1: nn.ReLU()}), TypeError, "wants a name: int"),
+        ("dict", lambda m: m.update({"a": np.tanh}), KeyError, "ModuleDict['a']: wants a Module: <ufunc"),
+        ("parameters", lambda m: m["scales"], KeyError, "Try ['scale']"),
+        ("in turn", lambda m: m.add_module("", nn.ReLU()), KeyError, "not empty and without a dot: ''"),
+        ("in turn", lambda m: m.add_module("forward", nn.ReLU()), KeyError, "the class has one of its own"),
+        ("in turn", lambda m: m.add_module("x", 3), TypeError, "wants a Module or None: 3"),
+        ("in turn", lambda m: m.register_parameter("w", np.ones(2)), TypeError, "wants a Parameter or None"),
+        ("in turn", lambda m: m.register_buffer("a.b", 1.0), KeyError, "without a dot: 'a.b'"),
+        ("in turn", lambda m: m.apply(3), TypeError, "apply(3): 'int' object is not callable"),
+        ("in turn", lambda m: m.get_parameter(3), TypeError, "Sequential.get_parameter(3)"),
+    ],
+)
+def test_what_a_container_does_not_hold_or_take_is_said_in_five_parts(held, call, kind, text):
+    module = copy.deepcopy(HELD[held])
+    before = module.state_dict().keys()
+
+    with pytest.raises(kind) as refused:
+        call(module)
+    assert text in str(refused.value)
+    assert taught(refused.value)
+    assert module.state_dict().keys() == before
+
+
+def test_names_come_from_a_dict_or_from_pairs():
+    pairs = [("a", nn.Linear(1, 1)), ("b", nn.ReLU())]
+
+    assert nn.ModuleDict(pairs).keys() == nn.ModuleDict(nn.ModuleDict(dict(pairs))).keys() == ["a", "b"]
+    assert nn.ParameterDict([("w", [1.0])]).keys() == ["w"]

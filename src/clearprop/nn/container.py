@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from clearprop.errors import lesson
-from clearprop.nn.module import Module, Parameter, owner_of
+from clearprop.errors import at_line, lesson
+from clearprop.hints import nearest
+from clearprop.nn.module import Module, Parameter, Unquoted, owner_of
 from clearprop.op import describe
+from clearprop.refusal import tells_of
 from clearprop.tensor import Tensor
+
+T = TypeVar("T")
 
 
 class ModuleList(Module):
@@ -44,18 +48,21 @@ class ModuleList(Module):
             raise TypeError(lesson(type(self).__name__, "holds Modules", got, hint=hint))
         return module
 
+    @tells_of
     def extend(self, modules: Iterable[Module]) -> Module:
         """Add modules at the end; return this list."""
         for module in modules:
             self.append(module)
         return self
 
+    @tells_of
     def insert(self, index: int, module: Module) -> Module:
         """Put a module before the one at `index`, as a list does; those behind it are numbered anew."""
         held = list(self)
         held.insert(index, self._checked(module))
         return self._holding(held)
 
+    @tells_of
     def pop(self, index: Any = -1) -> Any:
         """Take the module at `index` out and return it; those behind it are numbered anew."""
         found = self[index]
@@ -67,9 +74,11 @@ class ModuleList(Module):
             delattr(self, name)
         return self.extend(modules)
 
+    @tells_of
     def __setitem__(self, index: int, module: Module) -> None:
         setattr(self, [name for name, _ in self.named_children()][index], self._checked(module))
 
+    @tells_of
     def __delitem__(self, index: Any) -> None:
         held = list(self)
         del held[index]
@@ -81,6 +90,7 @@ class ModuleList(Module):
     def __iter__(self) -> Iterator[Module]:
         return self.children()
 
+    @tells_of
     def __getitem__(self, index: Any) -> Any:
         found = list(self.children())[index]
         return type(self)(*found) if isinstance(self, Sequential) and isinstance(index, slice) else found
@@ -161,13 +171,14 @@ class ModuleDict(Module):
     3
     """
 
-    def __init__(self, modules: Mapping[str, Module] | None = None) -> None:
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] | None = None) -> None:
         super().__init__()
         self.update(modules or {})
 
-    def update(self, modules: Mapping[str, Module]) -> None:
-        """Set modules by name."""
-        for name, module in modules.items():
+    @tells_of
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Set modules by name, of a dict or of pairs."""
+        for name, module in dict(modules).items():
             self[name] = module
 
     def pop(self, name: str) -> Module:
@@ -183,16 +194,17 @@ class ModuleDict(Module):
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
-            raise KeyError(lesson(f"del ModuleDict[{name!r}]", f"has {', '.join(self)}"))
+            _found(self, dict(self.named_children()), name)
         delattr(self, name)
 
     def __setitem__(self, name: str, module: Module) -> None:
-        if hasattr(type(self), name) or not isinstance(module, Module):
-            raise KeyError(lesson(f"ModuleDict[{name!r}]", "wants a Module under a name that is free"))
-        setattr(self, name, module)
+        if not isinstance(module, Module):
+            raise KeyError(Unquoted(lesson(f"ModuleDict[{name!r}]", "wants a Module", f"{module!r:.60}")))
+        self.add_module(name, module)
 
+    @tells_of
     def __getitem__(self, name: str) -> Module:
-        return dict(self.named_children())[name]
+        return _found(self, dict(self.named_children()), name)
 
     def __len__(self) -> int:
         return sum(1 for _ in self.children())
@@ -200,6 +212,7 @@ class ModuleDict(Module):
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self.named_children())
 
+    @tells_of
     def __contains__(self, name: str) -> bool:
         return name in dict(self.named_children())
 
@@ -233,6 +246,7 @@ class ParameterList(Module):
         setattr(self, str(len(self)), _as_parameter(value))
         return self
 
+    @tells_of
     def extend(self, values: Iterable[Any]) -> ParameterList:
         """Add Parameters at the end; return this list."""
         for value in values:
@@ -248,10 +262,12 @@ class ParameterList(Module):
     def __iter__(self) -> Iterator[Parameter]:
         return iter(self._held())
 
+    @tells_of
     def __getitem__(self, index: Any) -> Any:
         found = self._held()[index]
         return ParameterList(found) if isinstance(index, slice) else found
 
+    @tells_of
     def __setitem__(self, index: int, value: Any) -> None:
         setattr(self, str(range(len(self))[index]), _as_parameter(value))
 
@@ -264,26 +280,26 @@ class ParameterDict(Module):
     ['scale', 'shift']
     """
 
-    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None) -> None:
         super().__init__()
         self.update(values or {})
 
-    def update(self, values: Mapping[str, Any]) -> None:
-        """Set Parameters by name."""
-        for name, value in values.items():
+    @tells_of
+    def update(self, values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> None:
+        """Set Parameters by name, of a dict or of pairs."""
+        for name, value in dict(values).items():
             self[name] = value
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if hasattr(type(self), name) or "." in name:
-            raise KeyError(lesson(f"ParameterDict[{name!r}]", "wants a name that is free and has no dot"))
-        setattr(self, name, _as_parameter(value))
+        self.register_parameter(name, _as_parameter(value))
 
+    @tells_of
     def __getitem__(self, name: str) -> Parameter:
-        return dict(self.items())[name]
+        return _found(self, dict(self.items()), name)
 
     def __delitem__(self, name: str) -> None:
         if name not in self:
-            raise KeyError(lesson(f"del ParameterDict[{name!r}]", f"has {', '.join(self)}"))
+            _found(self, dict(self.items()), name)
         delattr(self, name)
 
     def __len__(self) -> int:
@@ -292,6 +308,7 @@ class ParameterDict(Module):
     def __iter__(self) -> Iterator[str]:
         return iter(self.keys())
 
+    @tells_of
     def __contains__(self, name: str) -> bool:
         return name in dict(self.items())
 
@@ -307,6 +324,15 @@ class ParameterDict(Module):
         """Return the names with their Parameters."""
         held = self.__dict__.items()
         return [(name, value) for name, value in held if isinstance(owner_of(value), Parameter)]
+
+
+def _found(module: Module, held: dict[str, T], name: str) -> T:
+    """Return what is held under a name; KeyError, with the nearest name, where nothing is."""
+    if name in held:
+        return held[name]
+    near = "".join(nearest(str(name), held))
+    called, wanted = f"{type(module).__name__}[{name!r}]", f"has {', '.join(held) or 'nothing'}"
+    raise KeyError(Unquoted(lesson(called, wanted, where=at_line(), hint=near and f"[{near!r}]")))
 
 
 def _as_parameter(value: Any) -> Parameter:

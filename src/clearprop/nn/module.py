@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Never, ParamSpec, Protocol, T
 import numpy as np
 
 from clearprop import structure
-from clearprop.errors import at_line, lesson
+from clearprop.errors import Lesson, at_line, lesson
 from clearprop.hints import (
     MODULE,
     for_keywords,
@@ -23,7 +23,7 @@ from clearprop.nn.hooks import Hooked, between_hooks
 from clearprop.nn.older import counted_late, hint_for, with_own_names
 from clearprop.op import _next_serial
 from clearprop.record import assign, copy_of, read
-from clearprop.refusal import COMPLAINTS, shown, told
+from clearprop.refusal import COMPLAINTS, shown, tells_of, told
 from clearprop.tensor import Tensor
 
 Self = TypeVar("Self", bound="Module")
@@ -244,16 +244,32 @@ class Module(Hooked):
 
     def register_parameter(self, name: str, value: Parameter | None) -> None:
         """Set an attribute that is a Parameter, or None."""
+        self._refuse_name("register_parameter", name, value, Parameter)
         setattr(self, name, value)
 
     @takes_truths
     def register_buffer(self, name: str, value: Any, persistent: bool = True) -> None:
         """Set an attribute that is part of the state but not trained; kept out of files if not persistent."""
+        self._refuse_name("register_buffer", name, None, Buffer)
         setattr(self, name, None if value is None else Buffer(value, persistent=persistent))
 
     def add_module(self, name: str, module: Module | None) -> None:
-        """Set an attribute that is a Module, under any name."""
+        """Set an attribute that is a Module; its name has no dot, which paths are made with."""
+        self._refuse_name("add_module", name, module, Module)
         setattr(self, name, module)
+
+    def _refuse_name(self, method: str, name: Any, value: Any, kind: type) -> None:
+        """Complain about a name whose path would be another's, and about a value nobody would find there."""
+        called, hint = f"{type(self).__name__}.{method}({name!r:.30}, ...)", f"{method}('inner', ...)"
+        if not isinstance(name, str):
+            raise TypeError(lesson(called, "wants a name", type(name).__name__, at_line(), hint))
+        if not name or "." in name or hasattr(type(self), name):
+            got = "the class has one of its own" if hasattr(type(self), name) else repr(name)
+            wanted = "wants a name that is free, not empty and without a dot"
+            raise KeyError(Unquoted(lesson(called, wanted, got, at_line(), hint)))
+        if value is not None and not issubclass(type(owner_of(value)), kind):
+            wanted, hint = f"wants a {kind.__name__} or None", f"self.{name} = value, which is not trained"
+            raise TypeError(lesson(called, wanted, f"{value!r:.60}", at_line(), hint))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Give the modules right below, with their names."""
@@ -326,6 +342,7 @@ class Module(Hooked):
         """Give every Buffer once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
+    @tells_of
     def get_submodule(self, path: str) -> Module:
         """Return the module at a path such as `net.0` ('' for this one)."""
         found: Any = self
@@ -333,10 +350,12 @@ class Module(Hooked):
             found = getattr(found, name)
         return found
 
+    @tells_of
     def get_parameter(self, path: str) -> Parameter:
         """Return the Parameter at a path such as `net.0.weight`."""
         return self._get(path, Parameter)
 
+    @tells_of
     def get_buffer(self, path: str) -> Buffer:
         """Return the Buffer at a path such as `net.1.running_mean`."""
         return self._get(path, Buffer)
@@ -354,6 +373,7 @@ class Module(Hooked):
         return sum(p.size for _, p in self._named(Parameter, "", True))
 
     # --- changing all of it ---------------------------------------------------------------------------------
+    @tells_of
     def apply(self: Self, function: Callable[[Module], Any]) -> Self:
         """Call `function` on every module below and then on this one; return this one."""
         for child in self.children():
@@ -476,7 +496,7 @@ class Module(Hooked):
             got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
             wanted = f"wants the model's {len(own)} names"
             hint = hint_for(own, state)
-            raise KeyError(_Text(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
+            raise KeyError(Unquoted(lesson(called, wanted, "; ".join(got), "Nothing was loaded.", hint)))
         for name, array in arrays.items():
             assign(own[name], array.astype(own[name].dtype))
         result = Incompatible(missing, unexpected)
@@ -516,7 +536,7 @@ class Module(Hooked):
         )
 
 
-class _Text(str):
+class Unquoted(Lesson):
     """A message that KeyError prints as it stands, not as a quoted string."""
 
     __slots__ = ()
