@@ -15,7 +15,12 @@ from clearprop.tensor import Tensor
 
 
 class Identity(Module):
-    """y = x."""
+    """y = x.
+
+    >>> import numpy as np
+    >>> Identity()(np.array([-1.0, 2.0]))
+    array([-1.,  2.])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return x."""
@@ -62,7 +67,12 @@ class Tanh(Module):
 
 
 class SiLU(Module):
-    """y = x sigmoid(x)."""
+    """y = x sigmoid(x).
+
+    >>> import numpy as np
+    >>> SiLU()(np.array([-1.0, 2.0])).round(4)
+    array([-0.2689,  1.7616])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return x sigmoid(x)."""
@@ -89,7 +99,12 @@ class GELU(Module):
 
 
 class LogSigmoid(Module):
-    """y = log(sigmoid(x)), without overflow."""
+    """y = log(sigmoid(x)), without overflow.
+
+    >>> import numpy as np
+    >>> LogSigmoid()(np.array([-1.0, 2.0])).round(4)
+    array([-1.3133, -0.1269])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return log(sigmoid(x))."""
@@ -97,7 +112,12 @@ class LogSigmoid(Module):
 
 
 class Softplus(Module):
-    """y = log(1 + exp(beta x)) / beta, without overflow, and x where beta x is above `threshold`."""
+    """y = log(1 + exp(beta x)) / beta, without overflow, and x where beta x is above `threshold`.
+
+    >>> import numpy as np
+    >>> Softplus()(np.array([-1.0, 2.0])).round(4)
+    array([0.3133, 2.1269])
+    """
 
     beta: Any
     threshold: float | None
@@ -116,7 +136,12 @@ class Softplus(Module):
 
 
 class LeakyReLU(Module):
-    """y = x where x > 0, else negative_slope x."""
+    """y = x where x > 0, else negative_slope x.
+
+    >>> import numpy as np
+    >>> LeakyReLU(0.1)(np.array([-1.0, 2.0]))
+    array([-0.1,  2. ])
+    """
 
     shown: tuple[str, ...] = ("negative_slope",)
 
@@ -130,7 +155,12 @@ class LeakyReLU(Module):
 
 
 class ELU(Module):
-    """y = x where x > 0, else alpha (exp(x) - 1)."""
+    """y = x where x > 0, else alpha (exp(x) - 1).
+
+    >>> import numpy as np
+    >>> ELU()(np.array([-1.0, 2.0])).round(4)
+    array([-0.6321,  2.    ])
+    """
 
     shown: tuple[str, ...] = ("alpha",)
 
@@ -165,7 +195,12 @@ class Softmax(Module):
 
 
 class LogSoftmax(Softmax):
-    """y = x - log(sum(exp(x))) along `dim`, exact where softmax would round to 0."""
+    """y = x - log(sum(exp(x))) along `dim`, exact where softmax would round to 0.
+
+    >>> import numpy as np
+    >>> LogSoftmax()(np.array([-1.0, 2.0])).round(4)
+    array([-3.0486, -0.0486])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return log(softmax(x))."""
@@ -173,7 +208,12 @@ class LogSoftmax(Softmax):
 
 
 class Softmin(Softmax):
-    """y = softmax(-x) along `dim`."""
+    """y = softmax(-x) along `dim`.
+
+    >>> import numpy as np
+    >>> Softmin()(np.array([-1.0, 2.0])).round(4)
+    array([0.9526, 0.0474])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return softmin(x)."""
@@ -181,7 +221,12 @@ class Softmin(Softmax):
 
 
 class Softmax2d(Module):
-    """y = exp(x) / sum(exp(x)) over the channels of (n, channels, height, width), or that without n."""
+    """y = exp(x) / sum(exp(x)) over the channels of (n, channels, height, width), or that without n.
+
+    >>> import numpy as np
+    >>> Softmax2d()(np.log([[[1.0]], [[3.0]]])).ravel()
+    array([0.25, 0.75])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return softmax(x) over the channels."""
@@ -192,7 +237,12 @@ class Softmax2d(Module):
 
 
 class Hardtanh(Module):
-    """y = x kept within [min_val, max_val]; the derivative at both ends is 0."""
+    """y = x kept within [min_val, max_val]; the derivative at both ends is 0.
+
+    >>> import numpy as np
+    >>> Hardtanh()(np.array([-3.0, 0.5, 2.0]))
+    array([-1. ,  0.5,  1. ])
+    """
 
     min_val: float
     max_val: float
@@ -210,7 +260,12 @@ class Hardtanh(Module):
 
 
 class ReLU6(Hardtanh):
-    """y = min(max(x, 0), 6); the derivative at 0 and at 6 is 0."""
+    """y = min(max(x, 0), 6); the derivative at 0 and at 6 is 0.
+
+    >>> import numpy as np
+    >>> ReLU6()(np.array([-1.0, 2.0]))
+    array([0., 2.])
+    """
 
     shown: tuple[str, ...] = ()
 
@@ -219,7 +274,12 @@ class ReLU6(Hardtanh):
 
 
 class Hardsigmoid(Module):
-    """y = min(max(x + 3, 0), 6) / 6."""
+    """y = min(max(x + 3, 0), 6) / 6.
+
+    >>> import numpy as np
+    >>> Hardsigmoid()(np.array([-3.0, 0.0, 1.5]))
+    array([0.  , 0.5 , 0.75])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return hardsigmoid(x)."""
@@ -227,7 +287,12 @@ class Hardsigmoid(Module):
 
 
 class Hardswish(Module):
-    """y = x min(max(x + 3, 0), 6) / 6."""
+    """y = x min(max(x + 3, 0), 6) / 6.
+
+    >>> import numpy as np
+    >>> Hardswish()(np.array([-1.0, 2.0])).round(4)
+    array([-0.3333,  1.6667])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return hardswish(x)."""
@@ -235,7 +300,12 @@ class Hardswish(Module):
 
 
 class Hardshrink(Module):
-    """y = x where |x| > lambd, else 0."""
+    """y = x where |x| > lambd, else 0.
+
+    >>> import numpy as np
+    >>> Hardshrink()(np.array([-1.0, 0.25]))
+    array([-1.,  0.])
+    """
 
     shown: tuple[str, ...] = ("lambd",)
 
@@ -249,7 +319,12 @@ class Hardshrink(Module):
 
 
 class Softshrink(Hardshrink):
-    """y = x moved towards 0 by lambd, and 0 within lambd of it."""
+    """y = x moved towards 0 by lambd, and 0 within lambd of it.
+
+    >>> import numpy as np
+    >>> Softshrink()(np.array([-1.0, 0.25]))
+    array([-0.5,  0. ])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__(lambd)
@@ -261,7 +336,12 @@ class Softshrink(Hardshrink):
 
 
 class Threshold(Module):
-    """y = x where x > threshold, else value."""
+    """y = x where x > threshold, else value.
+
+    >>> import numpy as np
+    >>> Threshold(0.5, 9.0)(np.array([-1.0, 2.0]))
+    array([9., 2.])
+    """
 
     threshold: float
     value: float
@@ -281,6 +361,10 @@ class PReLU(Module):
     """y = x where x > 0, else w x; `weight` holds one w, or one per channel (axis 1), and is trained.
 
     Source: He et al., "Delving deep into rectifiers", 2015.
+
+    >>> import numpy as np
+    >>> PReLU()(np.array([-1.0, 2.0])).value
+    array([-0.25,  2.  ])
     """
 
     shown: tuple[str, ...] = ("num_parameters",)
@@ -296,7 +380,12 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """y = x where x > 0, else a x: a drawn from [lower, upper) while training, their mean in evaluation."""
+    """y = x where x > 0, else a x: a drawn from [lower, upper) while training, their mean in evaluation.
+
+    >>> import numpy as np
+    >>> RReLU().eval()(np.array([-1.0, 2.0])).round(4)
+    array([-0.2292,  2.    ])
+    """
 
     lower: float
     upper: float
@@ -314,7 +403,12 @@ class RReLU(Module):
 
 
 class SELU(Module):
-    """y = s x where x > 0, else s a (exp(x) - 1), s = 1.0507, a = 1.6733."""
+    """y = s x where x > 0, else s a (exp(x) - 1), s = 1.0507, a = 1.6733.
+
+    >>> import numpy as np
+    >>> SELU()(np.array([-1.0, 2.0])).round(4)
+    array([-1.1113,  2.1014])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return selu(x)."""
@@ -322,7 +416,12 @@ class SELU(Module):
 
 
 class CELU(ELU):
-    """y = max(x, 0) + min(alpha (exp(x / alpha) - 1), 0)."""
+    """y = max(x, 0) + min(alpha (exp(x / alpha) - 1), 0).
+
+    >>> import numpy as np
+    >>> CELU(2.0)(np.array([-1.0, 2.0])).round(4)
+    array([-0.7869,  2.    ])
+    """
 
     def __init__(self, alpha: float = 1.0) -> None:
         super().__init__(alpha)
@@ -334,7 +433,12 @@ class CELU(ELU):
 
 
 class Mish(Module):
-    """y = x tanh(softplus(x))."""
+    """y = x tanh(softplus(x)).
+
+    >>> import numpy as np
+    >>> Mish()(np.array([-1.0, 2.0])).round(4)
+    array([-0.3034,  1.944 ])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return mish(x)."""
@@ -342,7 +446,12 @@ class Mish(Module):
 
 
 class Softsign(Module):
-    """y = x / (1 + |x|)."""
+    """y = x / (1 + |x|).
+
+    >>> import numpy as np
+    >>> Softsign()(np.array([-1.0, 2.0])).round(4)
+    array([-0.5   ,  0.6667])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return softsign(x)."""
@@ -350,7 +459,12 @@ class Softsign(Module):
 
 
 class Tanhshrink(Module):
-    """y = x - tanh(x)."""
+    """y = x - tanh(x).
+
+    >>> import numpy as np
+    >>> Tanhshrink()(np.array([-1.0, 2.0])).round(4)
+    array([-0.2384,  1.036 ])
+    """
 
     def forward(self, x: Any) -> Tensor:
         """Return tanhshrink(x)."""
@@ -358,7 +472,12 @@ class Tanhshrink(Module):
 
 
 class GLU(Module):
-    """y = a sigmoid(b), a and b the two halves of x along `dim`."""
+    """y = a sigmoid(b), a and b the two halves of x along `dim`.
+
+    >>> import numpy as np
+    >>> GLU()(np.array([3.0, 0.0]))
+    array([1.5])
+    """
 
     shown: tuple[str, ...] = ("dim",)
 

@@ -138,7 +138,12 @@ class Conv2d(Convolution):
 
 
 class Conv3d(Convolution):
-    """The convolution of (batch, channels, depth, height, width) with a kernel; see `Conv1d`."""
+    """The convolution of (batch, channels, depth, height, width) with a kernel; see `Conv1d`.
+
+    >>> import numpy as np
+    >>> Conv3d(2, 4, 3)(np.ones((1, 2, 5, 5, 5), np.float32)).shape
+    (1, 4, 3, 3, 3)
+    """
 
     axes: ClassVar[int] = 3
     formula: ClassVar[Any] = staticmethod(F.conv3d)
@@ -215,14 +220,24 @@ class ConvTranspose1d(TransposedConvolution):
 
 
 class ConvTranspose2d(TransposedConvolution):
-    """The transposed convolution of (batch, channels, height, width); see `ConvTranspose1d`."""
+    """The transposed convolution of (batch, channels, height, width); see `ConvTranspose1d`.
+
+    >>> import numpy as np
+    >>> ConvTranspose2d(2, 4, 3, stride=2)(np.ones((1, 2, 5, 5), np.float32)).shape
+    (1, 4, 11, 11)
+    """
 
     axes: ClassVar[int] = 2
     formula: ClassVar[Any] = staticmethod(F.conv_transpose2d)
 
 
 class ConvTranspose3d(TransposedConvolution):
-    """The transposed convolution of (batch, channels, depth, height, width); see `ConvTranspose1d`."""
+    """The transposed convolution of (batch, channels, depth, height, width); see `ConvTranspose1d`.
+
+    >>> import numpy as np
+    >>> ConvTranspose3d(2, 4, 3)(np.ones((1, 2, 5, 5, 5), np.float32)).shape
+    (1, 4, 7, 7, 7)
+    """
 
     axes: ClassVar[int] = 3
     formula: ClassVar[Any] = staticmethod(F.conv_transpose3d)

@@ -35,30 +35,60 @@ class Dropout(Module):
 
 
 class Dropout1d(Dropout):
-    """While training, drop whole channels of (n, channels, length); see `functional.dropout1d`."""
+    """While training, drop whole channels of (n, channels, length); see `functional.dropout1d`.
+
+    >>> import numpy as np
+    >>> y = Dropout1d()(np.ones((1, 4, 3)))
+    >>> bool(np.all(y == y[..., :1]))
+    True
+    """
 
     formula: ClassVar[Any] = staticmethod(F.dropout1d)
 
 
 class Dropout2d(Dropout):
-    """While training, drop whole channels of (n, channels, height, width)."""
+    """While training, drop whole channels of (n, channels, height, width).
+
+    >>> import numpy as np
+    >>> y = Dropout2d()(np.ones((1, 4, 3, 3)))
+    >>> bool(np.all(y == y[..., :1]))
+    True
+    """
 
     formula: ClassVar[Any] = staticmethod(F.dropout2d)
 
 
 class Dropout3d(Dropout):
-    """While training, drop whole channels of (n, channels, depth, height, width)."""
+    """While training, drop whole channels of (n, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> y = Dropout3d()(np.ones((1, 4, 3, 3, 3)))
+    >>> bool(np.all(y == y[..., :1]))
+    True
+    """
 
     formula: ClassVar[Any] = staticmethod(F.dropout3d)
 
 
 class AlphaDropout(Dropout):
-    """While training, drop entries to selu's lowest value; mean and variance stay."""
+    """While training, drop entries to selu's lowest value; mean and variance stay.
+
+    >>> import numpy as np
+    >>> y = AlphaDropout()(np.zeros(1000))
+    >>> len(np.unique(y))
+    2
+    """
 
     formula: ClassVar[Any] = staticmethod(F.alpha_dropout)
 
 
 class FeatureAlphaDropout(Dropout):
-    """While training, do to whole channels what `AlphaDropout` does to entries."""
+    """While training, do to whole channels what `AlphaDropout` does to entries.
+
+    >>> import numpy as np
+    >>> y = FeatureAlphaDropout()(np.ones((1, 4, 3)))
+    >>> bool(np.all(y == y[..., :1]))
+    True
+    """
 
     formula: ClassVar[Any] = staticmethod(F.feature_alpha_dropout)

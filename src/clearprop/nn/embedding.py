@@ -126,7 +126,12 @@ class EmbeddingBag(Embedding):
 
 
 class Bilinear(Module):
-    """y_o = sum_ij a_i weight[o, i, j] b_j + bias_o; the weights start from U(-1/sqrt(in1), 1/sqrt(in1))."""
+    """y_o = sum_ij a_i weight[o, i, j] b_j + bias_o; the weights start from U(-1/sqrt(in1), 1/sqrt(in1)).
+
+    >>> import numpy as np
+    >>> Bilinear(2, 3, 4)(np.ones((5, 2), np.float32), np.ones((5, 3), np.float32)).shape
+    (5, 4)
+    """
 
     in1_features: int
     in2_features: int

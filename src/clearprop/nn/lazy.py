@@ -86,7 +86,14 @@ class LazyLinear(Lazy):
 
 
 class LazyConv1d(Lazy):
-    """A `Conv1d` whose in_channels are those of the first input."""
+    """A `Conv1d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConv1d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = Conv1d
     size_name: ClassVar[str] = "in_channels"
@@ -94,7 +101,14 @@ class LazyConv1d(Lazy):
 
 
 class LazyConv2d(Lazy):
-    """A `Conv2d` whose in_channels are those of the first input."""
+    """A `Conv2d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConv2d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = Conv2d
     size_name: ClassVar[str] = "in_channels"
@@ -102,7 +116,14 @@ class LazyConv2d(Lazy):
 
 
 class LazyConv3d(Lazy):
-    """A `Conv3d` whose in_channels are those of the first input."""
+    """A `Conv3d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConv3d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5, 5, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = Conv3d
     size_name: ClassVar[str] = "in_channels"
@@ -110,7 +131,14 @@ class LazyConv3d(Lazy):
 
 
 class LazyConvTranspose1d(Lazy):
-    """A `ConvTranspose1d` whose in_channels are those of the first input."""
+    """A `ConvTranspose1d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConvTranspose1d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = ConvTranspose1d
     size_name: ClassVar[str] = "in_channels"
@@ -118,7 +146,14 @@ class LazyConvTranspose1d(Lazy):
 
 
 class LazyConvTranspose2d(Lazy):
-    """A `ConvTranspose2d` whose in_channels are those of the first input."""
+    """A `ConvTranspose2d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConvTranspose2d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = ConvTranspose2d
     size_name: ClassVar[str] = "in_channels"
@@ -126,7 +161,14 @@ class LazyConvTranspose2d(Lazy):
 
 
 class LazyConvTranspose3d(Lazy):
-    """A `ConvTranspose3d` whose in_channels are those of the first input."""
+    """A `ConvTranspose3d` whose in_channels are those of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyConvTranspose3d(4, 3)
+    >>> y = layer(np.ones((1, 2, 5, 5, 5), np.float32))
+    >>> layer.in_channels
+    2
+    """
 
     becomes: ClassVar[type[Module]] = ConvTranspose3d
     size_name: ClassVar[str] = "in_channels"
@@ -134,21 +176,42 @@ class LazyConvTranspose3d(Lazy):
 
 
 class LazyBatchNorm1d(Lazy):
-    """A `BatchNorm1d` whose num_features are the channels of the first input."""
+    """A `BatchNorm1d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyBatchNorm1d()
+    >>> y = layer(np.ones((2, 3, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = BatchNorm1d
     size_name: ClassVar[str] = "num_features"
 
 
 class LazyBatchNorm2d(Lazy):
-    """A `BatchNorm2d` whose num_features are the channels of the first input."""
+    """A `BatchNorm2d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyBatchNorm2d()
+    >>> y = layer(np.ones((2, 3, 5, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = BatchNorm2d
     size_name: ClassVar[str] = "num_features"
 
 
 class LazyBatchNorm3d(Lazy):
-    """A `BatchNorm3d` whose num_features are the channels of the first input."""
+    """A `BatchNorm3d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyBatchNorm3d()
+    >>> y = layer(np.ones((2, 3, 5, 5, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = BatchNorm3d
     size_name: ClassVar[str] = "num_features"
@@ -171,21 +234,42 @@ class LazyInstanceNorm(Lazy):
 
 
 class LazyInstanceNorm1d(LazyInstanceNorm):
-    """An `InstanceNorm1d` whose num_features are the channels of the first input."""
+    """An `InstanceNorm1d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyInstanceNorm1d()
+    >>> y = layer(np.ones((2, 3, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = InstanceNorm1d
     without = 2
 
 
 class LazyInstanceNorm2d(LazyInstanceNorm):
-    """An `InstanceNorm2d` whose num_features are the channels of the first input."""
+    """An `InstanceNorm2d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyInstanceNorm2d()
+    >>> y = layer(np.ones((2, 3, 5, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = InstanceNorm2d
     without = 3
 
 
 class LazyInstanceNorm3d(LazyInstanceNorm):
-    """An `InstanceNorm3d` whose num_features are the channels of the first input."""
+    """An `InstanceNorm3d` whose num_features are the channels of the first input.
+
+    >>> import numpy as np
+    >>> layer = LazyInstanceNorm3d()
+    >>> y = layer(np.ones((2, 3, 5, 5, 5), np.float32))
+    >>> layer.num_features
+    3
+    """
 
     becomes: ClassVar[type[Module]] = InstanceNorm3d
     without = 4

@@ -67,7 +67,12 @@ class L1Loss(Loss):
 
 
 class HuberLoss(Loss):
-    """d^2/2 where |d| <= delta, else delta (|d| - delta/2), for d = x - y."""
+    """d^2/2 where |d| <= delta, else delta (|d| - delta/2), for d = x - y.
+
+    >>> import numpy as np
+    >>> float(HuberLoss()(np.array([1.0, 4.0]), np.array([1.5, 1.0])))
+    1.3125
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -196,7 +201,12 @@ class LinearCrossEntropyLoss(CrossEntropyLoss):
 
 # --- between arrays of one shape ----------------------------------------------------------------------------
 class SmoothL1Loss(Loss):
-    """mean of d^2 / (2 beta) where |d| < beta, else |d| - beta/2, for d = x - y; see `smooth_l1_loss`."""
+    """mean of d^2 / (2 beta) where |d| < beta, else |d| - beta/2, for d = x - y; see `smooth_l1_loss`.
+
+    >>> import numpy as np
+    >>> round(float(SmoothL1Loss(beta=2.0)(np.array([1.0, 4.0]), np.array([1.5, 1.0]))), 4)
+    1.0312
+    """
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -209,7 +219,12 @@ class SmoothL1Loss(Loss):
 
 
 class KLDivLoss(Module):
-    """mean of y (log y - x) for log-probabilities x; `reduction` also knows 'batchmean': see `kl_div`."""
+    """mean of y (log y - x) for log-probabilities x; `reduction` also knows 'batchmean': see `kl_div`.
+
+    >>> import numpy as np
+    >>> round(float(KLDivLoss(reduction="sum")(np.log([0.5, 0.5]), np.array([0.25, 0.75]))), 4)
+    0.1308
+    """
 
     reduction: str
     log_target: bool
@@ -228,7 +243,12 @@ class KLDivLoss(Module):
 
 
 class PoissonNLLLoss(Loss):
-    """mean of exp(x) - y x for counts y; see `poisson_nll_loss`."""
+    """mean of exp(x) - y x for counts y; see `poisson_nll_loss`.
+
+    >>> import numpy as np
+    >>> round(float(PoissonNLLLoss()(np.log([2.0, 4.0]), np.array([2.0, 3.0]))), 4)
+    0.2274
+    """
 
     log_input: bool
     full: bool
@@ -246,7 +266,12 @@ class PoissonNLLLoss(Loss):
 
 
 class GaussianNLLLoss(Loss):
-    """mean of (log v + (x - y)^2 / v) / 2 for a predicted variance v; see `gaussian_nll_loss`."""
+    """mean of (log v + (x - y)^2 / v) / 2 for a predicted variance v; see `gaussian_nll_loss`.
+
+    >>> import numpy as np
+    >>> round(float(GaussianNLLLoss()(np.array([1.0, 2.0]), np.array([1.0, 4.0]), np.array([1.0, 4.0]))), 4)
+    0.5966
+    """
 
     full: bool
     eps: float
@@ -261,7 +286,12 @@ class GaussianNLLLoss(Loss):
 
 
 class SoftMarginLoss(Loss):
-    """mean of log(1 + exp(-y x)) for signs y."""
+    """mean of log(1 + exp(-y x)) for signs y.
+
+    >>> import numpy as np
+    >>> round(float(SoftMarginLoss()(np.array([1.0, 4.0]), np.array([1.0, -1.0]))), 4)
+    2.1657
+    """
 
     def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of scores `x` for signs `y`, 1 or -1."""
@@ -280,7 +310,12 @@ class Margin(Loss):
 
 
 class MarginRankingLoss(Margin):
-    """mean of max(0, -y (a - b) + margin): y = 1 says that a ranks higher, -1 that b does."""
+    """mean of max(0, -y (a - b) + margin): y = 1 says that a ranks higher, -1 that b does.
+
+    >>> import numpy as np
+    >>> float(MarginRankingLoss(0.5)(np.array([1.0, 2.0]), np.array([0.0, 1.0]), np.array([1.0, -1.0])))
+    0.75
+    """
 
     def forward(self, a: Any, b: Any, y: Any) -> Tensor:
         """Return the loss of scores `a` and `b` for signs `y`."""
@@ -288,7 +323,13 @@ class MarginRankingLoss(Margin):
 
 
 class CosineEmbeddingLoss(Margin):
-    """mean of 1 - cos(a, b) where y is 1, of max(0, cos(a, b) - margin) where it is -1."""
+    """mean of 1 - cos(a, b) where y is 1, of max(0, cos(a, b) - margin) where it is -1.
+
+    >>> import numpy as np
+    >>> a, b = np.array([[3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [0.0, 1.0]])
+    >>> float(CosineEmbeddingLoss()(a, b, np.array([1.0, -1.0])))
+    0.02000000000001917
+    """
 
     def forward(self, a: Any, b: Any, y: Any) -> Tensor:
         """Return the loss of vectors `a` and `b` for signs `y`."""
@@ -296,7 +337,12 @@ class CosineEmbeddingLoss(Margin):
 
 
 class HingeEmbeddingLoss(Margin):
-    """mean of x where y is 1, of max(0, margin - x) where it is -1."""
+    """mean of x where y is 1, of max(0, margin - x) where it is -1.
+
+    >>> import numpy as np
+    >>> float(HingeEmbeddingLoss()(np.array([0.25, 0.25]), np.array([1.0, -1.0])))
+    0.5
+    """
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(margin, reduction)
@@ -307,7 +353,12 @@ class HingeEmbeddingLoss(Margin):
 
 
 class MultiMarginLoss(Margin):
-    """mean of sum_(i != y) weight[y] max(0, margin - x[y] + x[i])^p / classes; see `multi_margin_loss`."""
+    """mean of sum_(i != y) weight[y] max(0, margin - x[y] + x[i])^p / classes; see `multi_margin_loss`.
+
+    >>> import numpy as np
+    >>> round(float(MultiMarginLoss()(np.array([[0.1, 0.2, 0.8]]), np.array([2]))), 4)
+    0.2333
+    """
 
     weight: Any
 
@@ -322,7 +373,12 @@ class MultiMarginLoss(Margin):
 
 
 class MultiLabelMarginLoss(Loss):
-    """mean of sum_(i, j) max(0, 1 - x[y_j] + x[i]) / classes; see `multilabel_margin_loss`."""
+    """mean of sum_(i, j) max(0, 1 - x[y_j] + x[i]) / classes; see `multilabel_margin_loss`.
+
+    >>> import numpy as np
+    >>> float(MultiLabelMarginLoss()(np.array([[0.1, 0.2, 0.4, 0.8]]), np.array([[3, 0, -1, 1]])))
+    0.8500000000000001
+    """
 
     def forward(self, x: Any, y: Any) -> Tensor:
         """Return the loss of scores `x` for each row's labels `y`, up to the first -1."""
@@ -330,7 +386,12 @@ class MultiLabelMarginLoss(Loss):
 
 
 class MultiLabelSoftMarginLoss(Loss):
-    """mean over rows of the mean of -y log s(x) - (1 - y) log s(-x), s the sigmoid."""
+    """mean over rows of the mean of -y log s(x) - (1 - y) log s(-x), s the sigmoid.
+
+    >>> import numpy as np
+    >>> round(float(MultiLabelSoftMarginLoss()(np.array([[2.0, -2.0]]), np.array([[1.0, 0.0]]))), 4)
+    0.1269
+    """
 
     weight: Any
 
@@ -344,7 +405,13 @@ class MultiLabelSoftMarginLoss(Loss):
 
 
 class TripletMarginLoss(Margin):
-    """mean of max(0, d(anchor, positive) - d(anchor, negative) + margin); see `triplet_margin_loss`."""
+    """mean of max(0, d(anchor, positive) - d(anchor, negative) + margin); see `triplet_margin_loss`.
+
+    >>> import numpy as np
+    >>> anchor, near, far = np.zeros((1, 2)), np.array([[3.0, 4.0]]), np.array([[0.0, 5.0]])
+    >>> round(float(TripletMarginLoss()(anchor, near, far)), 4)
+    1.0
+    """
 
     p: float
     eps: float
@@ -370,7 +437,15 @@ class TripletMarginLoss(Margin):
 
 
 class TripletMarginWithDistanceLoss(Margin):
-    """`TripletMarginLoss` with a distance of one's own."""
+    """`TripletMarginLoss` with a distance of one's own.
+
+    >>> import numpy as np
+    >>> def apart(a, b):
+    ...     return abs(a - b).sum(-1)
+    >>> loss = TripletMarginWithDistanceLoss(distance_function=apart)
+    >>> float(loss(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]]), np.array([[0.0, 5.0]])))
+    3.0
+    """
 
     distance_function: Callable[..., Any] | None
     swap: bool
@@ -403,7 +478,13 @@ class TripletMarginWithDistanceLoss(Margin):
 
 # --- sequences ----------------------------------------------------------------------------------------------
 class CTCLoss(Loss):
-    """-log of the likelihood of labels, summed over all alignments; see `ctc_loss`."""
+    """-log of the likelihood of labels, summed over all alignments; see `ctc_loss`.
+
+    >>> import numpy as np
+    >>> scores = np.full((2, 1, 2), np.log(0.5))  # two steps, one sequence, a blank and a letter
+    >>> round(float(CTCLoss()(scores, np.array([[1]]), np.array([2]), np.array([1]))), 4)
+    0.2877
+    """
 
     blank: int
     zero_infinity: bool
@@ -422,7 +503,12 @@ class CTCLoss(Loss):
 
 # --- as layers ----------------------------------------------------------------------------------------------
 class CosineSimilarity(Module):
-    """a . b / (|a| |b|) along `dim`; see `cosine_similarity`."""
+    """a . b / (|a| |b|) along `dim`; see `cosine_similarity`.
+
+    >>> import numpy as np
+    >>> CosineSimilarity()(np.array([[3.0, 4.0]]), np.array([[4.0, 3.0]]))
+    array([0.96])
+    """
 
     dim: int
     eps: float
@@ -439,7 +525,12 @@ class CosineSimilarity(Module):
 
 
 class PairwiseDistance(Module):
-    """The p-norm of a - b + eps along the last axis; see `pairwise_distance`."""
+    """The p-norm of a - b + eps along the last axis; see `pairwise_distance`.
+
+    >>> import numpy as np
+    >>> PairwiseDistance()(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0]])).round(4)
+    array([5.])
+    """
 
     p: float
     eps: float

@@ -122,19 +122,37 @@ class BatchNorm1d(BatchNorm):
 
 
 class BatchNorm2d(BatchNorm):
-    """Batch normalisation of (n, channels, height, width)."""
+    """Batch normalisation of (n, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(2, 1, 1, 2)
+    >>> BatchNorm2d(1)(x).value.ravel().round(4)
+    array([-1.3416, -0.4472,  0.4472,  1.3416])
+    """
 
     axes: tuple[int, ...] = (4,)
 
 
 class BatchNorm3d(BatchNorm):
-    """Batch normalisation of (n, channels, depth, height, width)."""
+    """Batch normalisation of (n, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(2, 1, 1, 1, 2)
+    >>> BatchNorm3d(1)(x).value.ravel().round(4)
+    array([-1.3416, -0.4472,  0.4472,  1.3416])
+    """
 
     axes: tuple[int, ...] = (5,)
 
 
 class SyncBatchNorm(BatchNorm):
-    """Batch normalisation over all processes; on one host, which this library runs on, it is `BatchNorm`."""
+    """Batch normalisation over all processes; on one host, which this library runs on, it is `BatchNorm`.
+
+    >>> import numpy as np
+    >>> x = np.array([[1.0], [3.0]])
+    >>> SyncBatchNorm(1)(x).value.ravel().round(4)
+    array([-1.,  1.])
+    """
 
     axes: tuple[int, ...] = (2, 3, 4, 5)
 
@@ -170,19 +188,37 @@ class InstanceNorm(Norm):
 
 
 class InstanceNorm1d(InstanceNorm):
-    """Instance normalisation of (n, channels, length), or that without n."""
+    """Instance normalisation of (n, channels, length), or that without n.
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(2, 1, 2)
+    >>> InstanceNorm1d(1)(x).ravel().round(4)
+    array([-1.,  1., -1.,  1.])
+    """
 
     axes: tuple[int, ...] = (2, 3)
 
 
 class InstanceNorm2d(InstanceNorm):
-    """Instance normalisation of (n, channels, height, width), or that without n."""
+    """Instance normalisation of (n, channels, height, width), or that without n.
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(2, 1, 1, 2)
+    >>> InstanceNorm2d(1)(x).ravel().round(4)
+    array([-1.,  1., -1.,  1.])
+    """
 
     axes: tuple[int, ...] = (3, 4)
 
 
 class InstanceNorm3d(InstanceNorm):
-    """Instance normalisation of (n, channels, depth, height, width), or that without n."""
+    """Instance normalisation of (n, channels, depth, height, width), or that without n.
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(2, 1, 1, 1, 2)
+    >>> InstanceNorm3d(1)(x).ravel().round(4)
+    array([-1.,  1., -1.,  1.])
+    """
 
     axes: tuple[int, ...] = (4, 5)
 
@@ -221,7 +257,12 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """x / sqrt(mean(x^2) + eps) * weight over the last axes; see `functional.rms_norm`."""
+    """x / sqrt(mean(x^2) + eps) * weight over the last axes; see `functional.rms_norm`.
+
+    >>> import numpy as np
+    >>> RMSNorm(2)(np.array([3.0, 4.0])).value.round(4)
+    array([0.8485, 1.1314])
+    """
 
     eps: float | None
     elementwise_affine: bool
@@ -247,7 +288,13 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """(x - mean) / sqrt(var + eps) * weight + bias over groups of channels; see `functional.group_norm`."""
+    """(x - mean) / sqrt(var + eps) * weight + bias over groups of channels; see `functional.group_norm`.
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(1, 4)
+    >>> GroupNorm(2, 4)(x).value.ravel().round(4)
+    array([-1.,  1., -1.,  1.])
+    """
 
     num_groups: int
     num_channels: int
@@ -283,7 +330,12 @@ class GroupNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """x / (k + alpha mean(x^2))^beta over neighbouring channels; see `functional.local_response_norm`."""
+    """x / (k + alpha mean(x^2))^beta over neighbouring channels; see `functional.local_response_norm`.
+
+    >>> import numpy as np
+    >>> LocalResponseNorm(2, alpha=1.0)(np.array([[[1.0], [2.0], [3.0]]])).ravel().round(4)
+    array([0.7378, 0.7816, 0.662 ])
+    """
 
     size: int
     alpha: float

@@ -67,13 +67,25 @@ class ConstantPad1d(Constant):
 
 
 class ConstantPad2d(Constant):
-    """Margins of `value` around (..., height, width): (left, right, top, bottom)."""
+    """Margins of `value` around (..., height, width): (left, right, top, bottom).
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> ConstantPad2d((1, 0, 0, 1), 9.0)(x).ravel()
+    array([9., 1., 2., 9., 3., 4., 9., 9., 9.])
+    """
 
     axes = 2
 
 
 class ConstantPad3d(Constant):
-    """Margins of `value` around (..., depth, height, width): (left, right, top, bottom, front, back)."""
+    """Margins of `value` around (..., depth, height, width): (left, right, top, bottom, front, back).
+
+    >>> import numpy as np
+    >>> x = np.array([[[[[1.0, 2.0]], [[3.0, 4.0]]]]])
+    >>> ConstantPad3d((1, 0, 0, 0, 0, 1), 9.0)(x).ravel()
+    array([9., 1., 2., 9., 3., 4., 9., 9., 9.])
+    """
 
     axes = 3
 
@@ -90,14 +102,26 @@ class ZeroPad1d(Margins):
 
 
 class ZeroPad2d(Margins):
-    """Zeros around (..., height, width)."""
+    """Zeros around (..., height, width).
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> ZeroPad2d((1, 0, 0, 1))(x).ravel()
+    array([0., 1., 2., 0., 3., 4., 0., 0., 0.])
+    """
 
     axes: ClassVar[int] = 2
     mode: ClassVar[str] = "constant"
 
 
 class ZeroPad3d(Margins):
-    """Zeros around (..., depth, height, width)."""
+    """Zeros around (..., depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.array([[[[[1.0, 2.0]], [[3.0, 4.0]]]]])
+    >>> ZeroPad3d((1, 0, 0, 0, 0, 1))(x).ravel()
+    array([0., 1., 2., 0., 3., 4., 0., 0., 0.])
+    """
 
     axes: ClassVar[int] = 3
     mode: ClassVar[str] = "constant"
@@ -115,14 +139,26 @@ class ReflectionPad1d(Margins):
 
 
 class ReflectionPad2d(Margins):
-    """What is inside of (batch, channels, height, width), mirrored at its ends."""
+    """What is inside of (batch, channels, height, width), mirrored at its ends.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> ReflectionPad2d((1, 0, 0, 1))(x).ravel()
+    array([2., 1., 2., 4., 3., 4., 2., 1., 2.])
+    """
 
     axes: ClassVar[int] = 2
     mode: ClassVar[str] = "reflect"
 
 
 class ReflectionPad3d(Margins):
-    """What is inside of (batch, channels, depth, height, width), mirrored at its ends."""
+    """What is inside of (batch, channels, depth, height, width), mirrored at its ends.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[[1.0, 2.0]], [[3.0, 4.0]]]]])
+    >>> ReflectionPad3d((1, 0, 0, 0, 0, 1))(x).ravel()
+    array([2., 1., 2., 4., 3., 4., 2., 1., 2.])
+    """
 
     axes: ClassVar[int] = 3
     mode: ClassVar[str] = "reflect"
@@ -140,14 +176,26 @@ class ReplicationPad1d(Margins):
 
 
 class ReplicationPad2d(Margins):
-    """The ends of (batch, channels, height, width), repeated."""
+    """The ends of (batch, channels, height, width), repeated.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> ReplicationPad2d((1, 0, 0, 1))(x).ravel()
+    array([1., 1., 2., 3., 3., 4., 3., 3., 4.])
+    """
 
     axes: ClassVar[int] = 2
     mode: ClassVar[str] = "replicate"
 
 
 class ReplicationPad3d(Margins):
-    """The ends of (batch, channels, depth, height, width), repeated."""
+    """The ends of (batch, channels, depth, height, width), repeated.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[[1.0, 2.0]], [[3.0, 4.0]]]]])
+    >>> ReplicationPad3d((1, 0, 0, 0, 0, 1))(x).ravel()
+    array([1., 1., 2., 3., 3., 4., 3., 3., 4.])
+    """
 
     axes: ClassVar[int] = 3
     mode: ClassVar[str] = "replicate"
@@ -165,14 +213,26 @@ class CircularPad1d(Margins):
 
 
 class CircularPad2d(Margins):
-    """The other end of (batch, channels, height, width) at each end."""
+    """The other end of (batch, channels, height, width) at each end.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+    >>> CircularPad2d((1, 0, 0, 1))(x).ravel()
+    array([2., 1., 2., 4., 3., 4., 2., 1., 2.])
+    """
 
     axes: ClassVar[int] = 2
     mode: ClassVar[str] = "circular"
 
 
 class CircularPad3d(Margins):
-    """The other end of (batch, channels, depth, height, width) at each end."""
+    """The other end of (batch, channels, depth, height, width) at each end.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[[1.0, 2.0]], [[3.0, 4.0]]]]])
+    >>> CircularPad3d((1, 0, 0, 0, 0, 1))(x).ravel()
+    array([2., 1., 2., 4., 3., 4., 2., 1., 2.])
+    """
 
     axes: ClassVar[int] = 3
     mode: ClassVar[str] = "circular"

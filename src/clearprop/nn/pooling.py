@@ -58,13 +58,25 @@ class MaxPool1d(MaxPool):
 
 
 class MaxPool2d(MaxPool):
-    """The largest entry of each window of (batch, channels, height, width)."""
+    """The largest entry of each window of (batch, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> MaxPool2d(2)(x).ravel()
+    array([ 5.,  7., 13., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.max_pool2d)
 
 
 class MaxPool3d(MaxPool):
-    """The largest entry of each window of (batch, channels, depth, height, width)."""
+    """The largest entry of each window of (batch, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> MaxPool3d(2)(x).ravel()
+    array([13., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.max_pool3d)
 
@@ -100,7 +112,13 @@ class AvgPool1d(Pool):
 
 
 class AvgPool2d(AvgPool1d):
-    """The mean of each window of (batch, channels, height, width)."""
+    """The mean of each window of (batch, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> AvgPool2d(2)(x).ravel()
+    array([ 2.5,  4.5, 10.5, 12.5])
+    """
 
     shown: tuple[str, ...] = (*AvgPool1d.shown, "divisor_override")
     formula: ClassVar[Any] = staticmethod(F.avg_pool2d)
@@ -119,7 +137,13 @@ class AvgPool2d(AvgPool1d):
 
 
 class AvgPool3d(AvgPool2d):
-    """The mean of each window of (batch, channels, depth, height, width)."""
+    """The mean of each window of (batch, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> AvgPool3d(2)(x).ravel()
+    array([6.5, 8.5])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.avg_pool3d)
 
@@ -147,19 +171,37 @@ class LPPool(Pool):
 
 
 class LPPool1d(LPPool):
-    """(sum over the window of x^p)^(1/p) for (batch, channels, length); see `functional.lp_pool1d`."""
+    """(sum over the window of x^p)^(1/p) for (batch, channels, length); see `functional.lp_pool1d`.
+
+    >>> import numpy as np
+    >>> x = np.arange(6.0).reshape(1, 1, 6)
+    >>> LPPool1d(2, 3)(x).ravel().round(4)
+    array([2.2361, 7.0711])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.lp_pool1d)
 
 
 class LPPool2d(LPPool):
-    """(sum over the window of x^p)^(1/p) for (batch, channels, height, width)."""
+    """(sum over the window of x^p)^(1/p) for (batch, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> LPPool2d(2, 2)(x).ravel().round(4)
+    array([ 6.4807,  9.8995, 21.4009, 25.3377])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.lp_pool2d)
 
 
 class LPPool3d(LPPool):
-    """(sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width)."""
+    """(sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> LPPool3d(2, 2)(x).ravel().round(4)
+    array([22.3607, 27.2029])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.lp_pool3d)
 
@@ -186,13 +228,25 @@ class AdaptiveAvgPool1d(AdaptiveMean):
 
 
 class AdaptiveAvgPool2d(AdaptiveMean):
-    """The means of parts of (batch, channels, height, width); None keeps a length."""
+    """The means of parts of (batch, channels, height, width); None keeps a length.
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> AdaptiveAvgPool2d((1, 2))(x).ravel()
+    array([6.5, 8.5])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.adaptive_avg_pool2d)
 
 
 class AdaptiveAvgPool3d(AdaptiveMean):
-    """The means of parts of (batch, channels, depth, height, width); None keeps a length."""
+    """The means of parts of (batch, channels, depth, height, width); None keeps a length.
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> AdaptiveAvgPool3d((1, 1, 2))(x).ravel()
+    array([6.5, 8.5])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.adaptive_avg_pool3d)
 
@@ -211,19 +265,37 @@ class AdaptiveLargest(Pool):
 
 
 class AdaptiveMaxPool1d(AdaptiveLargest):
-    """The largest entries of `output_size` parts of (batch, channels, length)."""
+    """The largest entries of `output_size` parts of (batch, channels, length).
+
+    >>> import numpy as np
+    >>> x = np.arange(6.0).reshape(1, 1, 6)
+    >>> AdaptiveMaxPool1d(2)(x).ravel()
+    array([2., 5.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool1d)
 
 
 class AdaptiveMaxPool2d(AdaptiveLargest):
-    """The largest entries of parts of (batch, channels, height, width)."""
+    """The largest entries of parts of (batch, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> AdaptiveMaxPool2d((1, 2))(x).ravel()
+    array([13., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool2d)
 
 
 class AdaptiveMaxPool3d(AdaptiveLargest):
-    """The largest entries of parts of (batch, channels, depth, height, width)."""
+    """The largest entries of parts of (batch, channels, depth, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> AdaptiveMaxPool3d((1, 1, 2))(x).ravel()
+    array([13., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.adaptive_max_pool3d)
 
@@ -262,13 +334,23 @@ class FractionalMaxPool(Pool):
 
 
 class FractionalMaxPool2d(FractionalMaxPool):
-    """The largest entries of windows of (batch, channels, height, width) that lie at random."""
+    """The largest entries of windows of (batch, channels, height, width) that lie at random.
+
+    >>> import numpy as np
+    >>> FractionalMaxPool2d(2, output_size=3)(np.ones((1, 1, 8, 8))).shape
+    (1, 1, 3, 3)
+    """
 
     formula: ClassVar[Any] = staticmethod(F.fractional_max_pool2d)
 
 
 class FractionalMaxPool3d(FractionalMaxPool):
-    """The largest entries of windows of (batch, channels, depth, height, width) that lie at random."""
+    """The largest entries of windows of (batch, channels, depth, height, width) that lie at random.
+
+    >>> import numpy as np
+    >>> FractionalMaxPool3d(2, output_size=3)(np.ones((1, 1, 8, 8, 8))).shape
+    (1, 1, 3, 3, 3)
+    """
 
     formula: ClassVar[Any] = staticmethod(F.fractional_max_pool3d)
 
@@ -305,12 +387,28 @@ class MaxUnpool1d(MaxUnpool):
 
 
 class MaxUnpool2d(MaxUnpool):
-    """Zeros of (batch, channels, height, width) with the entries of x where they were the largest."""
+    """Zeros of (batch, channels, height, width) with the entries of x where they were the largest.
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> largest, places = MaxPool2d(2, return_indices=True)(x)
+    >>> MaxUnpool2d(2)(largest, places).ravel()
+    array([ 0.,  0.,  0.,  0.,  0.,  5.,  0.,  7.,  0.,  0.,  0.,  0.,  0.,
+           13.,  0., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.max_unpool2d)
 
 
 class MaxUnpool3d(MaxUnpool):
-    """Zeros of (batch, channels, depth, height, width) with the entries of x where they were the largest."""
+    """Zeros of (batch, channels, depth, height, width) with the entries of x where they were the largest.
+
+    >>> import numpy as np
+    >>> x = np.arange(16.0).reshape(1, 1, 2, 2, 4)
+    >>> largest, places = MaxPool3d(2, return_indices=True)(x)
+    >>> MaxUnpool3d(2)(largest, places).ravel()
+    array([ 0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,  0.,
+           13.,  0., 15.])
+    """
 
     formula: ClassVar[Any] = staticmethod(F.max_unpool3d)

@@ -121,7 +121,13 @@ class RNNCell(RecurrentCell):
 
 
 class LSTMCell(RecurrentCell):
-    """One step of a long short-term memory: (h', c') for (h, c); see `functional.recurrent.lstm_step`."""
+    """One step of a long short-term memory: (h', c') for (h, c); see `functional.recurrent.lstm_step`.
+
+    >>> import numpy as np
+    >>> h, c = LSTMCell(2, 3)(np.ones((4, 2), np.float32))
+    >>> h.shape, c.shape
+    ((4, 3), (4, 3))
+    """
 
     gates: int = 4
     states: int = 2
@@ -131,7 +137,12 @@ class LSTMCell(RecurrentCell):
 
 
 class GRUCell(RecurrentCell):
-    """One step of a gated recurrent unit; see `functional.recurrent.gru_step`."""
+    """One step of a gated recurrent unit; see `functional.recurrent.gru_step`.
+
+    >>> import numpy as np
+    >>> GRUCell(2, 3)(np.ones((4, 2), np.float32)).shape
+    (4, 3)
+    """
 
     gates = 3
 

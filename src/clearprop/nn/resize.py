@@ -48,14 +48,26 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """The nearest entries of (batch, channels, height, width)."""
+    """The nearest entries of (batch, channels, height, width).
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0]]]])
+    >>> UpsamplingNearest2d(scale_factor=2)(x).ravel()
+    array([1., 1., 2., 2., 1., 1., 2., 2.])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, "nearest")
 
 
 class UpsamplingBilinear2d(Upsample):
-    """Between the entries of (batch, channels, height, width), whose corners stay."""
+    """Between the entries of (batch, channels, height, width), whose corners stay.
+
+    >>> import numpy as np
+    >>> x = np.array([[[[1.0, 2.0]]]])
+    >>> UpsamplingBilinear2d(size=(1, 3))(x).ravel()
+    array([1. , 1.5, 2. ])
+    """
 
     def __init__(self, size: Any = None, scale_factor: Any = None) -> None:
         super().__init__(size, scale_factor, "bilinear", align_corners=True)
@@ -81,7 +93,13 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """(..., channels, height * r, width * r) as (..., channels * r * r, height, width)."""
+    """(..., channels, height * r, width * r) as (..., channels * r * r, height, width).
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(1, 2, 2)
+    >>> PixelUnshuffle(2)(x).shape
+    (4, 1, 1)
+    """
 
     shown: tuple[str, ...] = ("downscale_factor",)
 
@@ -95,7 +113,13 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """(batch, channels, ...) with the channels of all groups taking turns."""
+    """(batch, channels, ...) with the channels of all groups taking turns.
+
+    >>> import numpy as np
+    >>> x = np.arange(4.0).reshape(1, 4, 1)
+    >>> ChannelShuffle(2)(x).ravel()
+    array([0., 2., 1., 3.])
+    """
 
     shown: tuple[str, ...] = ("groups",)
 

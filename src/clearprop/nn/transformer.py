@@ -100,7 +100,13 @@ class TransformerEncoderLayer(Layer):
 
 
 class TransformerDecoderLayer(Layer):
-    """Attention among the places of a sequence, attention to a memory, then a network on each place."""
+    """Attention among the places of a sequence, attention to a memory, then a network on each place.
+
+    >>> import numpy as np
+    >>> x, memory = np.ones((5, 1, 8), np.float32), np.ones((3, 1, 8), np.float32)
+    >>> TransformerDecoderLayer(8, 2, 16)(x, memory).shape
+    (5, 1, 8)
+    """
 
     norms = 3
 
@@ -170,7 +176,14 @@ class TransformerEncoder(Stack):
 
 
 class TransformerDecoder(Stack):
-    """`num_layers` copies of a decoder layer, then `norm`."""
+    """`num_layers` copies of a decoder layer, then `norm`.
+
+    >>> import numpy as np
+    >>> x, memory = np.ones((5, 1, 8), np.float32), np.ones((3, 1, 8), np.float32)
+    >>> decoder = TransformerDecoder(TransformerDecoderLayer(8, 2, 16), num_layers=2)
+    >>> decoder(x, memory).shape
+    (5, 1, 8)
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__(decoder_layer, num_layers, norm)

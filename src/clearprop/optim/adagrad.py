@@ -118,7 +118,18 @@ def adadelta(
 
 
 class Adadelta(Optimizer):
-    """Adadelta: steps as large as the recent ones were, against recent gradients; see `adadelta`."""
+    """Adadelta: steps as large as the recent ones were, against recent gradients; see `adadelta`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = Adadelta([w], lr=0.5)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.996798
+    """
 
     formula: Any = staticmethod(adadelta)
     limits: ClassVar[dict[str, tuple[float, float]]] = {**Optimizer.limits, "rho": (0.0, 1.0)}

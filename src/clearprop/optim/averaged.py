@@ -49,7 +49,18 @@ def asgd(
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent: `state[p]["ax"]` is the average; see `asgd`."""
+    """Averaged stochastic gradient descent: `state[p]["ax"]` is the average; see `asgd`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = ASGD([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.639985
+    """
 
     formula: Any = staticmethod(asgd)
     single: tuple[str, ...] = ("eta", "mu")
@@ -112,7 +123,18 @@ def rprop(
 
 
 class Rprop(Optimizer):
-    """Resilient backpropagation, for whole batches: a sign, and a step size per entry; see `rprop`."""
+    """Resilient backpropagation, for whole batches: a sign, and a step size per entry; see `rprop`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = Rprop([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.78
+    """
 
     formula: Any = staticmethod(rprop)
 

@@ -44,7 +44,18 @@ def adamax(
 
 
 class Adamax(Optimizer):
-    """Adamax: Adam by the largest gradient instead of the mean square; see `adamax`."""
+    """Adamax: Adam by the largest gradient instead of the mean square; see `adamax`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = Adamax([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.805168
+    """
 
     formula: Any = staticmethod(adamax)
 
@@ -109,7 +120,18 @@ def nadam(
 
 
 class NAdam(Optimizer):
-    """NAdam: Adam that looks a step ahead; see `nadam`."""
+    """NAdam: Adam that looks a step ahead; see `nadam`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = NAdam([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.819973
+    """
 
     formula: Any = staticmethod(nadam)
     single: tuple[str, ...] = ("mu_product",)
@@ -185,7 +207,18 @@ def radam(
 
 
 class RAdam(Optimizer):
-    """Rectified Adam: gradient descent until the running mean of squares is to be trusted; see `radam`."""
+    """Rectified Adam: gradient descent until the running mean of squares is to be trusted; see `radam`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor([1.0])
+    >>> optimizer = RAdam([w], lr=0.1)
+    >>> for _ in range(2):
+    ...     optimizer.zero_grad()
+    ...     (w * w).sum().backward()
+    ...     optimizer.step()
+    >>> round(w[0].item(), 6)
+    0.621053
+    """
 
     formula: Any = staticmethod(radam)
 
@@ -235,7 +268,16 @@ def lion(
 
 
 class Lion(Optimizer):
-    """Lion: steps of one size in the direction of a sign; see `lion`."""
+    """Lion: steps of one size in the direction of a sign; see `lion`.
+
+    >>> from clearprop import Tensor
+    >>> w = Tensor(1.0)
+    >>> optimizer = Lion([w], lr=0.25)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> w.item()
+    0.75
+    """
 
     formula: Any = staticmethod(lion)
 

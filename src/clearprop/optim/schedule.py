@@ -228,7 +228,18 @@ class StepLR(Schedule):
 
 
 class MultiStepLR(Schedule):
-    """lr = base gamma^(how many milestones are behind)."""
+    """lr = base gamma^(how many milestones are behind).
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = MultiStepLR(SGD([Tensor(1.0)], lr=1.0), milestones=[1, 2], gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.25
+    0.25
+    """
 
     def __init__(
         self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1, last_epoch: int = -1
@@ -247,7 +258,18 @@ class MultiStepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """lr = base gamma^count."""
+    """lr = base gamma^count.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = ExponentialLR(SGD([Tensor(1.0)], lr=1.0), gamma=0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.25
+    0.125
+    """
 
     rests = True
 
@@ -269,6 +291,16 @@ class LambdaLR(Schedule):
 
     It sets the learning rate anew in each step, whatever another schedule has made of it, as in PyTorch; one
     that was set by hand it goes on from, at the same f.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = LambdaLR(SGD([Tensor(1.0)], lr=1.0), lambda count: 1 / (1 + count))
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.333333
+    0.25
     """
 
     functions: Any
@@ -348,7 +380,18 @@ class LinearLR(Schedule):
 
 
 class ConstantLR(Schedule):
-    """lr = base factor for the first total_iters steps, base after them."""
+    """lr = base factor for the first total_iters steps, base after them.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = ConstantLR(SGD([Tensor(1.0)], lr=1.0), factor=0.5, total_iters=2)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    1.0
+    1.0
+    """
 
     def __init__(
         self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
@@ -372,7 +415,18 @@ class ConstantLR(Schedule):
 
 
 class PolynomialLR(Schedule):
-    """lr = base (1 - count / total_iters)^power, 0 from total_iters on."""
+    """lr = base (1 - count / total_iters)^power, 0 from total_iters on.
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = PolynomialLR(SGD([Tensor(1.0)], lr=1.0), total_iters=2)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.0
+    0.0
+    """
 
     rests = True
 
@@ -397,7 +451,18 @@ class PolynomialLR(Schedule):
 
 
 class MultiplicativeLR(LambdaLR):
-    """lr = lr f(count) in every step, for a function of your own (or one per group)."""
+    """lr = lr f(count) in every step, for a function of your own (or one per group).
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = MultiplicativeLR(SGD([Tensor(1.0)], lr=1.0), lambda count: 0.5)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.25
+    0.125
+    """
 
     rests = True
 
@@ -418,7 +483,18 @@ class MultiplicativeLR(LambdaLR):
 
 
 class CosineAnnealingLR(Schedule):
-    """lr = eta_min + (base - eta_min) (1 + cos(pi count / T_max)) / 2 (Loshchilov and Hutter, SGDR, 2017)."""
+    """lr = eta_min + (base - eta_min) (1 + cos(pi count / T_max)) / 2 (Loshchilov and Hutter, SGDR, 2017).
+
+    >>> from clearprop import Tensor
+    >>> from clearprop.optim import SGD
+    >>> schedule = CosineAnnealingLR(SGD([Tensor(1.0)], lr=1.0), T_max=2)
+    >>> for _ in range(3):
+    ...     schedule.step()
+    ...     round(schedule.get_last_lr()[0], 6)
+    0.5
+    0.0
+    0.5
+    """
 
     rests = True
 
