@@ -1,5 +1,6 @@
 """What a step does besides computing: in every call as in an eager run, or refused at the first call."""
 
+import array
 import copy
 import functools
 import itertools
@@ -28,6 +29,7 @@ class Held:
 
 def effects():
     """Return what a step may change, by name: the change, and how to read what it has changed."""
+    text, words_of_c = bytearray(b"ab"), array.array("d", [1.0])
     n, grid = np.zeros(1), np.arange(6.0).reshape(2, 3)
     numbers, words, calls = [1.0] * 9, {"calls": 1}, 1
     held, space, queue, seen = Held(), types.SimpleNamespace(calls=1), deque([1.0], maxlen=1), {1}
@@ -63,6 +65,10 @@ def effects():
         "a Counter": (lambda: count.update("a"), lambda: count["a"]),
         "a default": (lambda: defaults.__setitem__("a", defaults["a"] + 1), lambda: defaults["a"]),
         "a generator": (lambda: generator.random(), lambda: str(generator.bit_generator.state)),
+        "a byte more": (lambda: text.append(1), lambda: bytes(text)),
+        "a byte of it": (lambda: text.__setitem__(0, 1), lambda: bytes(text)),
+        "a number of C's more": (lambda: words_of_c.append(2.0), lambda: words_of_c.tolist()),
+        "a number of C's": (lambda: words_of_c.__setitem__(0, 5.0), lambda: words_of_c.tolist()),
         "NumPy's numbers": (np.random.rand, lambda: np.random.get_state()[2]),  # noqa: NPY002
         "Python's numbers": (lambda: random.random(), lambda: hash(random.getstate())),
     }

@@ -180,6 +180,16 @@ def test_what_cannot_be_made_anew_is_refused_by_its_type(name, executor):
         clearprop.compile(REFUSED[name], executor=executor)(np.arange(2.0))
 
 
+@pytest.mark.parametrize("of", [lambda x: x, np.sum])
+def test_the_class_of_what_stands_for_an_array_is_not_returned(of, executor):
+    def step(x):
+        return {"kind": type(of(x))}
+
+    with pytest.raises(RecordingError, match=r"(?s)type\(x\) of an array.*test_results.*Try "):
+        clearprop.compile(step, executor=executor)(np.arange(2.0))
+    assert clearprop.compile(step, executor=executor, fallback=True)(np.arange(2.0)) == step(np.arange(2.0))
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused_falls_back_to_the_function(name, executor):
     compiled = clearprop.compile(REFUSED[name], executor=executor, fallback=True)

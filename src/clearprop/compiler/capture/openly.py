@@ -50,9 +50,11 @@ def attributes(x: Any) -> dict[str, Any] | None:
     """
     kind: Any = type(x)
     found = where_kept(kind)
-    if found is None or isinstance(found, _FIXED):
-        return found and found.__get__(x)
-    return _told(x)
+    if found is None:
+        return None
+    if isinstance(found, _FIXED) and issubclass(kind, found.__objclass__):
+        return found.__get__(x)  # type: ignore[no-any-return]
+    return _told(x)  # or its class has other bases since
 
 
 @once_a_class

@@ -17,7 +17,7 @@ from clearprop.compiler.capture.openly import is_a, is_tensor
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import RecordingError
-from clearprop.compiler.capture.stand_in import stands_for_array, stands_for_number
+from clearprop.compiler.capture.stand_in import StandIn, stands_for_array, stands_for_number
 from clearprop.compiler.capture.tree import mapped
 from clearprop.errors import GradientError, lesson
 from clearprop.facts import Facts
@@ -61,7 +61,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             return _output(x, len(outputs) - 1)
         kind = type(x)
         if there(x) or is_a(x, _FIXED):
-            return _Same(x)
+            return _Same(_known(x, recorder))
         if kind in (tuple, list) or (is_a(x, tuple) and hasattr(kind, "_fields")):
             return _Tuple([read(y) for y in x], kind)
         if kind in (dict, collections.OrderedDict):
@@ -81,6 +81,14 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
         )
 
     return read(result), outputs
+
+
+def _known(x: Any, recorder: Recorder) -> Any:
+    """Return what is there before the step; refuse the class of what stands for an array."""
+    if is_a(x, type) and issubclass(x, StandIn):
+        hint = "isinstance(x, np.ndarray), x.dtype, or type(x) outside of the step"
+        raise recorder.refuse("type(x) of an array is that of what stands for it", "as a result", hint)
+    return x
 
 
 def _only_holds(kind: Any) -> bool:

@@ -596,7 +596,11 @@ class Contents:
         return self.buffer.tobytes() if isinstance(self.buffer, np.ndarray) else bytes(self.buffer)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        memoryview(self.buffer).cast("B")[:] = value
+        held = self.buffer
+        if isinstance(held, (bytearray, array.array)):  # it may have grown
+            held[:] = value if isinstance(held, bytearray) else array.array(held.typecode, value)
+            return
+        memoryview(held).cast("B")[:] = value
 
 
 class SampledContents(Contents):
