@@ -85,6 +85,14 @@ def test_gradients_pass_both_ways():
     assert b.grad == 2.0
 
 
+def test_numbers_come_back_as_numbers_and_arrays_as_arrays():
+    _, unflatten = tree.flatten({"b": 3.0, "w": np.ones((1, 2))})
+
+    again = unflatten(np.arange(3.0))
+    assert type(again["b"]) is np.float64
+    assert type(again["w"]) is np.ndarray
+
+
 def test_integers_come_back_as_floats():
     vector, unflatten = tree.flatten({"n": 3, "k": np.array([1, 2])})
 

@@ -35,6 +35,5 @@ fi
 
 rm -rf "$folder"
 "$python" -m venv --without-pip "$folder"
-# Bytecode is made of what is imported, then: that of all that is installed takes longer than to install it.
-"$pip/bin/python" -m pip --python "$folder/bin/python" install --quiet --no-compile --disable-pip-version-check "$@"
+"$pip/bin/python" -m pip --python "$folder/bin/python" install --quiet --disable-pip-version-check "$@"
 touch "$folder/ready"

@@ -137,7 +137,8 @@ def environment(tier: Tier, python: str = sys.executable) -> Path:
     stamp = folder / "ready"
     mark = hashlib.sha256(asked.encode()).hexdigest()
     if not stamp.exists() or stamp.read_text() != mark:
-        maker = ["sh", "tools/environment.sh", python, str(folder), *tier.installs()]
+        # What is imported is compiled then: to compile all that is installed takes longer than to install it.
+        maker = ["sh", "tools/environment.sh", python, str(folder), "--no-compile", *tier.installs()]
         subprocess.run(maker, cwd=ROOT, check=True)
         stamp.write_text(mark)
     return folder / "bin" / "python"

@@ -73,8 +73,10 @@ def test_a_wrong_rule_raises_with_the_table():
     assert "ratio 1.0" in str(raised.value)
 
 
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("name", DIFFERENTIABLE)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [*((name, np.float64) for name in DIFFERENTIABLE), *((name, np.float32) for name in DIFFERENTIABLE[::8])],
+)  # inputs in single precision are checked in double: a share of the ops says that
 def test_no_false_alarm_on_any_op(name, dtype):
     for case in cases(ops[name], dtype):
         assert taylor_check(case.function, *case.inputs), case.label

@@ -36,6 +36,14 @@ def test_zeros_and_narrow_ranges_are_linear():
     assert "logarithmic" in line_chart({"loss": [1.0, 0.01]})
 
 
+def test_a_curve_turns_where_it_goes_up_and_down():
+    assert line_chart({"loss": [1.0, 1.0, 3.0, 3.0, 2.0]}, width=30, height=3).splitlines()[:3] == [
+        "    3 ┤          ╭─────────╮",
+        "    2 ┤       ╭──╯         ╰──",
+        "    1 ┤───────╯",
+    ]
+
+
 def test_a_flat_curve_is_drawn():
     assert "─" in line_chart({"loss": [1.0, 1.0, 1.0]}, height=3)
 
