@@ -379,12 +379,21 @@ def _fitted(op: Op, i: int, d: Any, g: Any, z: Any, xs: Any, attrs: dict[str, An
 
 
 def _pulled(y: Tensor, g: Any, x: Tensor) -> Any:
-    """Return what `x` receives where `g` arrives at `y`, with a graph; None where nothing does."""
-    order = topological_order(y, tracked=True)
+    """Return what `x` receives where `g` arrives at `y`, with a graph; None where nothing does.
+
+    What was made before `x` does not depend on it, and is not looked at.
+    """
+    later, waiting = {y}, [y]
+    while waiting:
+        for a in waiting.pop().inputs:
+            if isinstance(a, Tensor) and a.serial > x.serial and a.requires_grad and a not in later:
+                later.add(a)
+                waiting.append(a)
     among = {x}
-    for node in order:
+    for node in sorted(later, key=lambda node: node.serial):
         if any(isinstance(a, Tensor) and a in among for a in node.inputs):
             among.add(node)
+    order = sorted(among, key=lambda node: node.serial)
     grads = {y: g}
     for _ in walk(order, grads, False, _recorded, {x}, among):
         pass

@@ -200,6 +200,7 @@ def test_a_smooth_place_has_none():
 
 @pytest.mark.filterwarnings("ignore:Matrix is singular")
 def test_slopes_between_null_vectors_of_a_root_are_listed():
+    pytest.importorskip("scipy")
     scipy = pytest.importorskip("clearprop.scipy.linalg")
     x = np.diag([4.0, 0.0, 0.0])
     places = cp.kinks(lambda x: np.sum(scipy.sqrtm(x) @ scipy.sqrtm(x)), x)

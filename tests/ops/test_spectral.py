@@ -173,3 +173,18 @@ def test_the_largest_of_equal_values_is_a_kink(executor):
 
     with pytest.raises(GradientError, match="turn freely"):
         run(EQUAL)
+
+
+@pytest.mark.filterwarnings("ignore:.*runs as written")
+def test_a_long_function_of_values_that_are_0_runs_as_written_in_a_compiled_step():
+    def f(x):
+        z = sv(x)
+        for _ in range(20):
+            z = z + 0.01 * z
+        return np.sum(np.cosh(z))
+
+    x, u = np.diag([1.0, 0.0]), np.array([[0.3, 0.4], [-0.2, 0.7]])
+    directed = grad(lambda y: np.sum(grad(f)(y) * u))
+    wanted = mixed_difference(f, x, u, np.diag([0.0, 1.0]))
+
+    np.testing.assert_allclose(clearprop.compile(directed, executor="numpy")(x)[1, 1], wanted, rtol=1e-3)

@@ -28,7 +28,7 @@ from clearprop.ops.decomposition import (
     of_symmetric,
     svd_parts,
 )
-from clearprop.ops.limits import responses
+from clearprop.ops.limits import left_out, responses
 from clearprop.ops.moving import Pull, Smooth
 from clearprop.ops.quotient import multiple
 from clearprop.registry import ops
@@ -202,7 +202,12 @@ def _of_singular_values(i: int, g: Any, z: Any, xs: Any, attrs: Any, pull: Pull)
     if not _moves(g, x) or multiple(g, z) is not None or not _may_meet(z, True, x.shape[-2:]):
         return None, None
     limits = _limits(g, z, pull)
-    return None if limits is None else ops["singular_curved"](x, g, limits), None
+    if limits is not None:
+        return ops["singular_curved"](x, g, limits), None
+    if mode.recorder is None:
+        return None, None
+    none = left_out(g, z, near(z, 0, z[..., :1], max(x.shape[-2:])))
+    return None, None if none is None else np.sum(none, axis=-1)[..., None, None] * x
 
 
 def enter_spectral() -> None:
