@@ -8,6 +8,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, nn, optim, structure
+from clearprop.errors import taught
 from clearprop.modes import Observer, observed
 
 
@@ -304,3 +305,23 @@ def test_a_name_that_is_asked_for_again_and_again_is_looked_for_once(monkeypatch
     with pytest.raises(AttributeError, match="Try in_features"):
         layer.in_featurez
     assert len(counted) == 1
+
+
+@pytest.mark.parametrize(
+    ("weight", "kind", "text"),
+    [
+        (np.ones((1, 2)) * 1j, TypeError, "wants real numbers: weight is complex128"),
+        (np.array([["1", "2"]]), TypeError, "wants real numbers: weight is <U1"),
+        ([[1.0], [2.0, 3.0]], ValueError, "inhomogeneous shape"),
+    ],
+)
+def test_a_state_that_would_lose_something_is_refused_whole(weight, kind, text):
+    model = nn.Linear(2, 1)
+    before = model.state_dict()
+
+    with pytest.raises(kind, match=text) as refused:
+        model.load_state_dict({"bias": np.ones(1), "weight": weight})
+    assert taught(refused.value)
+    assert all(np.array_equal(before[name], array) for name, array in model.state_dict().items())
+    model.load_state_dict({"bias": np.ones(1, np.float16), "weight": np.ones((1, 2), int)})
+    assert model.weight.dtype == np.float32

@@ -461,6 +461,7 @@ class Module(Hooked):
                 hook(module, state, f"{path}." if path else "", {})
         return state
 
+    @tells_of
     @takes_truths
     def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> Incompatible:
         """Take over the numbers of a state dict; either all of them or, on an error, none.
@@ -491,6 +492,10 @@ class Module(Hooked):
             wanted = f"wants the model's shapes, {len(wrong)} of {len(own)} differ"
             hint = "a model built with the sizes that the file was saved with"
             raise ValueError(lesson(called, wanted, "; ".join(wrong), "Nothing was loaded.", hint))
+        strange = [f"{k} is {a.dtype}" for k, a in arrays.items() if not _fits(a.dtype, own[k].dtype)]
+        if strange:
+            where, hint = "Nothing was loaded.", "the real part of complex numbers, numbers for text"
+            raise TypeError(lesson(called, "wants real numbers", "; ".join(strange), where, hint))
         if strict and (missing or unexpected):
             got = [f"missing {', '.join(missing)}"] * bool(missing)
             got += [f"unexpected {', '.join(unexpected)}"] * bool(unexpected)
@@ -534,6 +539,11 @@ class Module(Hooked):
             f"{line:{width}}  # {count}" if number else line
             for (line, number), count in zip(lines, counts, strict=True)
         )
+
+
+def _fits(given: Any, own: Any) -> bool:
+    """Tell whether numbers of a dtype can be taken over: imaginary parts would be lost, and text is none."""
+    return given.kind == own.kind or given.kind not in "cSUOmM"
 
 
 class Unquoted(Lesson):

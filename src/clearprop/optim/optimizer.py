@@ -17,6 +17,7 @@ from clearprop.op import describe
 from clearprop.optim import saved_state
 from clearprop.optim.group import ParameterGroup, refuse_lost, working_dtype
 from clearprop.record import assign, copy_of, hand_over, read, read_number
+from clearprop.refusal import tells_of
 from clearprop.tensor import Tensor
 
 State = dict[str, Tensor]
@@ -336,6 +337,7 @@ class Optimizer(Examined):
         formula = type(self).formula.__name__
         return {"state": dict(sorted(state.items())), "param_groups": groups, "optimizer": formula}
 
+    @tells_of
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state dict, ours or PyTorch's; either all of it is taken over or, on an error, none.
 
