@@ -33,3 +33,11 @@ def test_what_is_handed_on_is_told_from_what_is_asked_for_an_attribute():
     assert ("y", "hands", "work") in found
     assert ("other", "attribute", "size") in found
     assert ("other", "hands", "work") not in found
+
+
+def handed_by_name(x, held):
+    return work(x, y=held)  # noqa: F821
+
+
+def test_what_is_handed_on_by_name_is_handed_on():
+    assert ("held", "hands", "work") in told(handed_by_name)

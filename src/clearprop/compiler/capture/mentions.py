@@ -14,6 +14,7 @@ _UNSEEN = ("CACHE", "PRECALL", "KW_NAMES", "RESUME", "NOP", "EXTENDED_ARG", "COP
 _AWAY = ("RETURN_VALUE", "RETURN_CONST", "RERAISE", "RAISE_VARARGS")
 _CLASS = {"isinstance", "issubclass", "id", "callable", "hasattr"}
 _BY_NAME = {"getattr", "get", "pop", "setdefault"}
+_CALLS = ("CALL", "CALL_KW")
 _OF_TWO = ("BINARY_OP", "BINARY_SUBSCR", "COMPARE_OP", "CONTAINS_OP", "IS_OP")
 _VARIABLES = ("STORE_FAST", "STORE_DEREF", "STORE_NAME", "STORE_GLOBAL")
 _NO_ANSWER = ("POP_TOP", "DELETE_SUBSCR", "STORE_SUBSCR", *_AWAY)
@@ -86,7 +87,10 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
     takers = _takers(lines)
     flow = CodeFlow(lines, takers, _new(code, lines, takers))
     found = []
+    cells = (*code.co_cellvars, *code.co_freevars)
     for i, line in enumerate(lines):
+        if line.opname == "LOAD_FAST" and line.argval in cells:
+            continue  # of a function made inside, from Python 3.13 on
         if line.opname == "LOAD_CONST" and lines[i + 1].opname in ("MATCH_CLASS", "MATCH_KEYS"):
             found += [Mention(name, "asks", "", line.offset) for name in line.argval if type(name) is str]
         for name in _names(line):
@@ -137,7 +141,7 @@ def _use(i: int, flow: CodeFlow) -> Use:
         return Use("keeps", line.argval)
     if word in ("LOAD_ATTR", "LOAD_METHOD"):
         return Use("attribute", line.argval)
-    if word == "CALL" and callee >= 0 and callee != i:
+    if word in _CALLS and callee >= 0 and callee != i:
         called = _called(lines[callee])
         return Use("looks") if called in _CLASS else Use("hands", called)
     if word in _BUILDS:
@@ -201,7 +205,7 @@ def _of_text(text: str, i: int, flow: CodeFlow) -> list[Mention]:
     if word == "CONTAINS_OP":
         return []
     subscript = taker >= 0 and _is_subscript(lines[taker])
-    called = _called(lines[callee]) if word == "CALL" and callee >= 0 else ""
+    called = _called(lines[callee]) if word in _CALLS and callee >= 0 else ""
     if called == "hasattr":
         return []
     if subscript or called in _BY_NAME:
@@ -265,7 +269,7 @@ def _takers(lines: list[Any]) -> Takers:
             continue
         values = stack[len(stack) - taken :] if taken <= len(stack) else []
         callee = -1
-        if word == "CALL" and values:
+        if word in _CALLS and values:
             named = [x for x in values[:2] if _called(lines[x])]
             callee = named[0] if named else -1
         for x in values:
@@ -280,8 +284,8 @@ def _takers(lines: list[Any]) -> Takers:
 def _takes(line: Any) -> int | None:
     """How many values an instruction takes; None where that is not plain."""
     word = line.opname
-    if word == "CALL":
-        return int(line.arg) + 2
+    if word in _CALLS:  # from Python 3.13 on the names of arguments lie on top
+        return int(line.arg) + (3 if word == "CALL_KW" else 2)
     if word in _OF_TWO:
         return 2
     if word in ("LOAD_ATTR", "LOAD_METHOD", "POP_TOP", "FORMAT_VALUE", "GET_ITER", *_VARIABLES, *_AWAY[:1]):

@@ -27,6 +27,8 @@ from clearprop.errors import user_line
 
 _LAST = re.compile(r"^(.*?)(?:\[(?:'([^']*)'|[^\[\]]*)\]|\.?([A-Za-z_]\w*))$")
 _DEEP = 4  # containers in containers that are looked into where a function is handed one
+_TELLS = sys.version_info < (3, 12)
+"""Whether Python tells of each instruction that runs: later ones are silent when a function runs first."""
 _LOCAL = ("argument ", "a default of ", "the default ")
 _LAST_NAME = re.compile(r"^argument \d+.*(?:\.\w+|\['[^']*'\])")
 
@@ -62,7 +64,7 @@ class Uses:
 
     def __enter__(self) -> Uses:
         self.sees = bool(self.things) and sys.getprofile() is None
-        self.steps = self.sees and sys.gettrace() is None
+        self.steps = self.sees and sys.gettrace() is None and _TELLS
         if self.steps:
             sys.settrace(self._entered)
         if self.sees:
