@@ -136,6 +136,10 @@ REFUSED = {
     "places out of reach": (lambda t: np.add.reduceat(t, [0, 9]), IndexError, "wants places from 0 to 2"),
     "a mask of numbers": (lambda t: np.sum(t, where=np.ones(4)), TypeError, "where"),
     "imaginary parts": (lambda t: np.sum(t * 1j, dtype=float), TypeError, "imaginary parts"),
+    "a mean in whole numbers": (lambda t: np.mean(t, dtype=int), TypeError, "wants a dtype of floats: int64"),
+    "a variance in complex ones": (lambda t: np.var(t, dtype=complex), TypeError, "wants a dtype of floats"),
+    "a sum of booleans": (lambda t: np.sum(t, dtype=bool), TypeError, "wants a dtype of numbers: bool"),
+    "their running sum": (lambda t: np.cumsum(t, dtype=bool), TypeError, "wants a dtype of numbers: bool"),
     "no entries": (lambda t: np.subtract.reduce(t[:0]), ValueError, "no"),
 }
 

@@ -260,7 +260,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("nbdtrc",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, p: -_negative_binomial(k, n, p),  doc="1 - nbdtr(k, n, p); none by k and n", singular=True)
     _enter("nbdtri",   (_POSITIVE, _MANY, _SHARE), whole_number, whole_number, lambda z, k, n, y: 1 / _negative_binomial(k, n, z), doc="the p with nbdtr(k, n, p) = y; none by k and n", singular=True)
     _enter("pdtrc",    (_POSITIVE, _POSITIVE),     whole_number, lambda z, k, m: _poisson(k, m),                     mend=whole_share(False, events), doc="the share of a Poisson distribution above k; none by k", singular=True)
-    _enter("pdtri",    (_POSITIVE, _SHARE),        whole_number, lambda z, k, y: -1 / _poisson(k, z),                mend=whole_quantile(True, lambda k, y: (np.floor(k) + 1.0, y, 1.0)), doc="the m with pdtr(k, m) = y; none by k", singular=True)
+    _enter("pdtri",    (_POSITIVE, _SHARE),        whole_number, lambda z, k, y: -1 / _poisson(np.trunc(k), z),      mend=whole_quantile(True, lambda k, y: (np.trunc(k) + 1.0, y, 1.0)), doc="the m with pdtr(k, m) = y; none by k", singular=True)
     _enter("chdtr",      (_POSITIVE, _POSITIVE),     *rises(_CHI),   mend=whole_share(False, _halves), doc="the share of the chi-squared distribution below x", singular=True)
     _enter("chdtrc",     (_POSITIVE, _POSITIVE),     *falls(_CHI),   mend=whole_share(True, _halves), doc="1 - chdtr(df, x)", singular=True)
     _enter("chdtri",     (_POSITIVE, _SHARE),        *solves(_CHI, 1, -1), mend=whole_quantile(True, lambda df, p: (0.5 * df, p, 2.0)), doc="the x with chdtrc(df, x) = p", singular=True)

@@ -202,6 +202,12 @@ def _root(d: Any, r: Any) -> Any:
     return np.hypot(1.0, r / d)
 
 
+def _pseudo_huber(z: Any, d: Any, r: Any) -> Any:
+    """By d: (q - d)^2 / q, with q = sqrt(d^2 + r^2) and q - d = r^2 / (q + d), which does not cancel."""
+    q = np.hypot(d, r)
+    return r * (r / q) * (r / (q + d)) ** 2
+
+
 # fmt: off
 if importlib.util.find_spec("scipy") is not None:
     _enter = enter_scipys
@@ -242,7 +248,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("inv_boxcox1p", (_POSITIVE, _POSITIVE), _inverse_slope, _inverse_by_power, mend=lambda z, y, k: np.where((np.absolute(k * y) < 1e-150) & (k != 0), np.expm1(y), z), doc="the x with boxcox1p(x, k) = y", singular=True)
     _enter("powm1",        (_POSITIVE, _POSITIVE), lambda z, x, y: times(y, x ** (y - 1)), lambda z, x, y: times(x**y, np.log(x)), mend=_whole_power, doc="x^y - 1, exact where it is near 0", singular=True)
     _enter("huber",        ((0.3, 0.9), (1.1, 2.0)), lambda z, d, r: np.maximum(np.absolute(r) - d, 0), _huber, doc="r^2 / 2 where |r| <= d, d (|r| - d / 2) beyond")
-    _enter("pseudo_huber", (_POSITIVE, _ANY),      lambda z, d, r: d * (r / d) ** 4 / (_root(d, r) * (1 + _root(d, r)) ** 2), lambda z, d, r: np.where(d == 0, 0, r / _root(d, r)), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
+    _enter("pseudo_huber", (_POSITIVE, _ANY),      _pseudo_huber, lambda z, d, r: np.where(d == 0, 0, r / _root(d, r)), doc="d^2 (sqrt(1 + (r / d)^2) - 1)")
     # --- Bessel functions -----------------------------------------------------------------------------------
     _enter("k0e",          _POSITIVE,              lambda z, x: falls_like(z, 0.0, x, 1.0, z - _of("k1e", x)), doc="k0(x) exp(x)", singular=True)
     _enter("k1e",          _POSITIVE,              lambda z, x: falls_like(z, 1.0, x, 1.0, z - _of("k0e", x) - z / x), doc="k1(x) exp(x)", singular=True)

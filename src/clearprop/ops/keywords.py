@@ -44,6 +44,18 @@ def without_out(called: str, out: Any) -> None:
         )
 
 
+def computed_in(called: str, x: Any, dtype: Any, kinds: str = "iufc") -> Any:
+    """Return x in the dtype to compute in, which NumPy's result has: of these kinds, or it is refused."""
+    if dtype is None:
+        return x
+    x = x.astype(dtype)
+    if x.dtype.kind not in kinds:
+        wanted = "wants a dtype of floats" if "i" not in kinds else "wants a dtype of numbers"
+        hint = "it without dtype=; .astype(...) of the result"
+        raise TypeError(lesson(f"{called}(dtype=)", wanted, f"{x.dtype}", hint=hint))
+    return x
+
+
 def flag(keepdims: Any) -> bool:
     return keepdims is not ABSENT and bool(keepdims)
 
@@ -64,8 +76,7 @@ def _adding(name: str, identity: int, join: Callable[[Any, Any], Any]) -> Callab
         without_out(called, out)
         x = as_array(x)
         mask = mask_of(called, where, x)
-        if dtype is not None:
-            x = x.astype(dtype)
+        x = computed_in(called, x, dtype)
         if mask is not None:
             x = np.where(mask, x, np.asarray(identity, x.dtype))
         z = ops[name](x, axis=axis, keepdims=flag(keepdims))
@@ -151,8 +162,7 @@ def mean(
     without_out("np.mean", out)
     x = as_array(x)
     mask = mask_of("np.mean", where, x)
-    if dtype is not None:
-        x = x.astype(dtype)
+    x = computed_in("np.mean", x, dtype, "fc")
     if mask is None:
         return ops["mean"](x, axis=axis, keepdims=flag(keepdims))
     own = x.dtype
@@ -182,8 +192,7 @@ def _variance(
     if axis is not None:
         normalize_axis_tuple(axis, x.ndim)
     mask = mask_of(called, where, x)
-    if dtype is not None:
-        x = x.astype(dtype)
+    x = computed_in(called, x, dtype, "f")
     own = x.dtype if x.dtype.kind in "fc" else np.dtype(np.float64)
     x = x.astype(_wide(x.dtype))
     n = counted(x, mask, axis).astype(np.finfo(x.dtype).dtype)
@@ -250,8 +259,7 @@ wider[np.mean], wider[np.var], wider[np.std] = mean, _spread("var"), _spread("st
 def _running(name: str) -> Callable[..., Any]:
     def answer(x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
         without_out(f"np.{name}", out)
-        x = as_array(x)
-        return ops[name](x if dtype is None else x.astype(dtype), axis=axis)
+        return ops[name](computed_in(f"np.{name}", as_array(x), dtype), axis=axis)
 
     answer.__doc__ = f"NumPy's {name}, with a dtype to compute in."
     return answer

@@ -86,6 +86,14 @@ def _excess(x: Any, series: tuple[float, ...], beyond: Callable[[Any], Any]) -> 
     return np.where(near, small / 4 * polynomial(small * small / 4, series), beyond(large))
 
 
+def _struve_slope(z: Any, v: Any, x: Any) -> Any:
+    """Of a difference of neighbours, or where these outgrow it, of one and the value."""
+    far = np.absolute(x) > 10
+    near = np.where(far, 1.0, x)
+    usual = 0.5 * (_of("struve", v - 1, near) - _of("struve", v + 1, near)) + _struve_extra(v, near)
+    return np.where(far, _of("struve", v - 1, x) - v * (z / np.where(far, x, 1.0)), usual)
+
+
 def _struve_extra(v: Any, x: Any) -> Any:
     return (x / 2) ** v * _of("rgamma", v + 1.5) / (2 * math.sqrt(math.pi))
 
@@ -306,7 +314,7 @@ if importlib.util.find_spec("scipy") is not None:
     _enter("kei",  _POSITIVE, _value("keip"),                                          doc="the same of the modified function of the second kind", singular=True)
     _enter("keip", _POSITIVE, lambda z, x: _of("ker", x) - z / x,                      doc="the slope of kei", singular=True)
     ufunc_names["kelvin"] = Composed(_kelvin)
-    _enter("struve",    ((0.6, 2.0), _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("struve", v - 1, x) - _of("struve", v + 1, x)) + _struve_extra(v, x),       doc="Struve's function of order v; that by v is refused", singular=True)
+    _enter("struve",    ((0.6, 2.0), _POSITIVE), no_rule, _struve_slope,       doc="Struve's function of order v; that by v is refused", singular=True)
     _enter("modstruve", ((0.6, 2.0), _POSITIVE), no_rule, lambda z, v, x: 0.5 * (_of("modstruve", v - 1, x) + _of("modstruve", v + 1, x)) + _struve_extra(v, x), doc="the modified Struve function of order v; that by v is refused", singular=True)
     _enter("itstruve0",    _POSITIVE, lambda z, x: _of("struve", 0, x),                doc="the integral of struve(0, t) from 0 to x")
     _enter("itmodstruve0", _POSITIVE, lambda z, x: _of("modstruve", 0, x),             doc="the integral of modstruve(0, t) from 0 to x")
