@@ -128,6 +128,7 @@ def test_a_first_power_is_the_matrix_itself():
     np.testing.assert_array_equal(clearprop.compile(step, prove="never")(X), X * 2 + 1)
 
 
+@pytest.mark.filterwarnings("ignore:Setting the .* on a NumPy array:DeprecationWarning")  # of NumPy 2.5
 @pytest.mark.parametrize("name", ["real", "imag", "shape", "dtype"])
 def test_an_attribute_that_is_set_is_refused_with_what_to_write(name):
     value = {"shape": (9,), "dtype": np.complex128}.get(name, 0.0)
