@@ -22,6 +22,7 @@ from clearprop.define import define
 from clearprop.errors import RerunError, at_line, lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
+from clearprop.op import _next_serial
 from clearprop.ops.moving import Pull, Smooth, first_of, kink_of, twin
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
@@ -169,7 +170,7 @@ def _responses(
 ) -> list[Any] | None:
     """Compute what lies between z and g once more, from a z that does not move, and derive it."""
     still = ops["detach"](z)
-    still.requires_grad = True
+    still.requires_grad, still.serial = True, _next_serial()  # all that depends on it is made after it
     stands: dict[Any, Any] = {z: still}
     _within.depth += 1
     _within.still = set() if choice else {still}
