@@ -39,10 +39,8 @@ def enter_rules() -> None:
 
 
 _rule("stack", "concatenate")(along_axis)
-_rule("mirrored", "real_part", "imaginary_part", "argument", "ldexp", "exponent_of", "isclose", "off_kinks")(
-    by_entries
-)
-_rule("sum_of_weights", "settled", "of_different_values", "of_spanning")(stacked)
+_rule("mirrored", "real_part", "imaginary_part", "argument", "ldexp", "exponent_of", "isclose")(by_entries)
+_rule("sum_of_weights", "settled", "of_different_values", "of_spanning", "off_kinks")(stacked)
 _rule(
     "cholesky",
     "eigh",

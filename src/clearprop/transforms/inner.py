@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.backward import as_number, propagate
-from clearprop.batch import BatchTensor, Level
+from clearprop.batch import BatchTensor
 from clearprop.errors import behind
 from clearprop.modes import mode, no_grad, special
 from clearprop.op import _next_serial
@@ -20,17 +18,10 @@ from clearprop.ops.limits import may_have_limit
 from clearprop.rebinding import settle
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
+from clearprop.transforms.around import ALONE, Linear, around_here
 
 _serial = attrgetter("serial")
-_NOWHERE = nullcontext()
 _MOST_RECORDED = 16  # so many rows are recorded one by one where a kink may lie, which is not known yet
-Linear = Callable[[list[Any]], list[Any]]
-
-
-def _levels() -> tuple[Level, ...]:
-    """Return the `vmap`s that the call is inside of, the outermost first."""
-    observer = mode.observer if special.blocks else None
-    return () if observer is None else observer.batches
 
 
 def _whole(x: Any) -> Any:
@@ -57,15 +48,15 @@ class Inner:
     Tensors where one of `given` or `beside`, what else `f` was called with, is a Tensor. Where `constant` is
     true (inside `no_grad()`), all that is outside counts as numbers.
 
-    Inside of `vmap` the run's own leaves hold all examples at once: `bare` and `wrapped` lead from what `f`
-    sees to these and back, and gradients are computed `outside`, where nothing is known of the `vmap`.
+    Inside of `vmap` the run's own leaves hold all examples at once, and `around` leads from what `f` sees to
+    these and back.
     """
 
     __slots__ = (
+        "around",
         "before",
         "constant",
         "inputs",
-        "levels",
         "lifted",
         "outer",
         "output",
@@ -74,11 +65,6 @@ class Inner:
         "within",
         "wraps",
     )
-    levels: tuple[Level, ...]
-    within: bool
-    wraps: bool
-    constant: bool
-    outer: bool
 
     def __init__(
         self,
@@ -87,27 +73,27 @@ class Inner:
         beside: Iterable[Any] = (),
         constant: bool = False,
     ) -> None:
-        levels = self.levels = _levels() if special.blocks else ()
+        around = self.around = around_here() if special.blocks else ALONE
         self.own: list[Tensor] = []  # what stands for `given`, for all examples at once
         self.lifted: list[Tensor] = []  # leaves that nobody outside knows
         self.before: int = _next_serial()
         self.within = self.wraps = False  # whether an input is computed, or any argument a Tensor
         for x in given:
-            if levels:
-                x = self.bare(x)
+            if around.levels:
+                x = around.bare(x)
             if isinstance(x, Tensor) and x.requires_grad and not constant:
                 self.within = True  # a node of its own: the same Tensor may come in twice, or by closure too
-                with self.outside():
+                with around.outside():
                     self.own.append(x * 1)
-            elif levels:
+            elif around.levels:
                 self.own.append(self._lifted(x))
             else:
                 leaf = _leaf(x)
                 self.own.append(leaf)
                 self.lifted.append(leaf)
-        self.inputs: list[Tensor] = [self.wrapped(x) for x in self.own] if levels else self.own
+        self.inputs: list[Tensor] = list(map(around.wrapped, self.own)) if around.levels else self.own
         for x in beside:
-            x = _whole(x) if levels else x
+            x = _whole(x) if around.levels else x
             if isinstance(x, Tensor) and not _stands_for_array(x):
                 self.wraps = True
         self.constant, self.outer = constant, False
@@ -132,69 +118,13 @@ class Inner:
 
     def leaf(self, x: Any) -> Tensor:
         """Return a leaf of this run with a value; after it, no gradient reaches it any more."""
-        return self.wrapped(self._lifted(self.bare(x)))  # type: ignore[no-any-return]
+        return self.around.wrapped(self._lifted(self.around.bare(x)))  # type: ignore[no-any-return]
 
     def _lifted(self, x: Any) -> Tensor:
-        with self.outside():
+        with self.around.outside():
             found = _leaf(x)
         self.lifted.append(found)
         return found
-
-    # --- inside of vmap -------------------------------------------------------------------------------------
-    def outside(self) -> AbstractContextManager[Any]:
-        """Return a block outside of all `vmap`s around: what holds all examples at once is an array there."""
-        return self.levels[0].outside if self.levels else _NOWHERE
-
-    def home(self) -> AbstractContextManager[Any]:
-        """Return a block inside of just those `vmap`s that `f` ran in."""
-        newer = _levels()[len(self.levels) :]
-        return newer[0].outside if newer else _NOWHERE
-
-    def bare(self, x: Any) -> Any:
-        """Return what `x` is for all examples at once; one that is the same for all is repeated."""
-        for level in reversed(self.levels):
-            x = level.content(x)
-        return x
-
-    def wrapped(self, x: Any) -> Any:
-        """Return what one example is of what holds all of them."""
-        for level in self.levels:
-            x = level.batch(x)
-        return x
-
-    def _layered(self, given: list[Any], function: Linear) -> list[Any]:
-        """Run a linear function of arrays for all examples on what `f` sees, inside of more `vmap`s, too."""
-        newer = _levels()[len(self.levels) :]
-        if newer:
-            for level in reversed(newer):
-                given = [level.content(v) for v in given]
-            sizes = tuple(level.size for level in newer)
-            with newer[0].outside:
-                rows = [v.reshape((math.prod(sizes), *v.shape[len(sizes) :])) for v in given]
-                found = [x.reshape((*sizes, *x.shape[1:])) for x in self._at_once(rows, function)]
-            for level in newer:
-                found = [level.batch(x) for x in found]
-            return found
-        if not self.levels:
-            return function(given)
-        whole = [self.bare(v) for v in given]
-        with self.outside():
-            return [self.wrapped(x) for x in function(whole)]
-
-    def _at_once(self, given: list[Any], function: Linear) -> list[Any]:
-        """Run such a function on many of what `f` sees, which an axis in front of each counts.
-
-        Inside of `vmap` that axis is the first of one example's.
-        """
-        depth = len(self.levels)
-        whole = [self.bare(v) for v in given]
-        with self.outside():
-            level = Level(whole[0].shape[depth])
-            many = [level.batch(np.moveaxis(v, depth, 0) if depth else v) for v in whole]
-            with level.inside:
-                found = function(many)
-            found = [np.moveaxis(level.content(x), 0, depth) if depth else level.content(x) for x in found]
-        return [self.wrapped(x) for x in found]
 
     # --- derivatives ----------------------------------------------------------------------------------------
 
@@ -208,10 +138,10 @@ class Inner:
         Where it is `linear`, what arrives are leaves of this run, and the gradients are Tensors, which depend
         linearly on them: gradients of these by what arrived are derivatives in the forward direction.
         """
-        if not self.levels and not special.blocks:
+        if not self.around.levels and not special.blocks:
             return self._pulled(arriving, linear)
         outputs = list(arriving)
-        return self._layered(
+        return self.around.layered(
             list(arriving.values()), lambda gs: self._pulled(self._seeds(outputs, gs), linear)
         )
 
@@ -223,7 +153,7 @@ class Inner:
         if not self.constant and self._meets_kinks(outputs, len(arriving[0])):
             rows = [self.pull(self._seeds(outputs, gs, bare=False)) for gs in zip(*arriving, strict=True)]
             return [np.stack(found) for found in zip(*rows, strict=True)]
-        return self._at_once(arriving, lambda gs: self._pulled(self._seeds(outputs, gs), False))
+        return self.around.at_once(arriving, lambda gs: self._pulled(self._seeds(outputs, gs), False))
 
     def _meets_kinks(self, outputs: Sequence[Tensor], count: int) -> bool:
         order, others = self._history(map(_whole, outputs))
@@ -236,7 +166,7 @@ class Inner:
 
     def _seeds(self, outputs: Sequence[Tensor], gs: Sequence[Any], bare: bool = True) -> dict[Tensor, Any]:
         seeds: dict[Tensor, Any] = {}
-        ends = map(self.bare, outputs) if bare else outputs
+        ends = map(self.around.bare, outputs) if bare else outputs
         for y, g in zip(ends, gs, strict=True):  # one Tensor may be two outputs
             seeds[y] = seeds[y] + g if y in seeds else g
         return seeds
@@ -265,23 +195,23 @@ class Inner:
         itself: Radul et al., "You only linearize once", 2023, turned around.)
         """
         function, passed = self._pushing(gradients, arriving, tangents)
-        return self._layered(passed, function) if passed else [_zeros(u) for u in arriving]
+        return self.around.layered(passed, function) if passed else [_zeros(u) for u in arriving]
 
     def push_all(self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]) -> list[Any]:
         """Return what `push` returns for many tangents at once, which an axis in front of each counts."""
         function, passed = self._pushing(gradients, arriving, tangents)
         if passed:
-            return self._at_once(passed, function)
+            return self.around.at_once(passed, function)
         return [np.zeros((len(tangents[0]), *u.shape), u.dtype) for u in arriving]
 
     def _pushing(
         self, gradients: list[Any], arriving: list[Tensor], tangents: list[Any]
     ) -> tuple[Linear, list[Any]]:
         """Return the linear function of those tangents that pass, and these."""
-        sources = [self.bare(g) if isinstance(g, Tensor) else g for g in gradients]
+        sources = [self.around.bare(g) if isinstance(g, Tensor) else g for g in gradients]
         pairs = zip(sources, tangents, strict=True)
         flowing = [(g, t) for g, t in pairs if t is not None and isinstance(g, Tensor) and g.requires_grad]
-        ends = [self.bare(u) for u in arriving]
+        ends = [self.around.bare(u) for u in arriving]
         tracked = any(isinstance(t, Tensor) and t.requires_grad for _, t in flowing)
 
         def pushed(changes: list[Any]) -> list[Any]:
@@ -307,19 +237,13 @@ class Inner:
 
         After that the leaves of this run are numbers, which no gradient reaches any more.
         """
-        levels = _levels() if special.blocks else ()
-        if not levels:
+        around = around_here() if special.blocks else ALONE
+        if not around.levels:
             return self._handed(found)
-        whole = []
-        for x in found:
-            for level in reversed(levels):
-                x = level.content(x)
-            whole.append(x)
-        with levels[0].outside:
-            given = self._handed(tuple(whole))
-        for level in levels:
-            given = [level.batch(x) for x in given]
-        return given
+        whole = tuple(map(around.bare, found))
+        with around.outside():
+            given = self._handed(whole)
+        return [around.wrapped(x) for x in given]
 
     def _handed(self, found: tuple[Any, ...]) -> list[Any]:
         for leaf in self.lifted:
@@ -334,12 +258,9 @@ class Inner:
                 node.requires_grad = any(isinstance(x, Tensor) and x.requires_grad for x in node.inputs)
         give = self._recorded if recording else self._given
         return [
-            self._bound(x) if isinstance(x, Tensor) and x.requires_grad and not self.constant else give(x)
+            _bound(x) if isinstance(x, Tensor) and x.requires_grad and not self.constant else give(x)
             for x in found
         ]
-
-    def _bound(self, x: Tensor) -> Tensor:
-        return x if x.op is not None else x * 1  # a leaf that `f` returned stays its owner's
 
     def _given(self, x: Any) -> Any:
         value = x._value if isinstance(x, Tensor) else x
@@ -401,6 +322,10 @@ def _leaf(x: Any) -> Tensor:
         leaf._value = np.broadcast_to(once, x.shape)
     leaf.serial = _next_serial()
     return leaf
+
+
+def _bound(x: Tensor) -> Tensor:
+    return x if x.op is not None else x * 1  # a leaf that `f` returned stays its owner's
 
 
 def _stands_for_array(x: Tensor) -> bool:

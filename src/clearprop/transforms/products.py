@@ -124,7 +124,7 @@ class Linearized:
         inner = self.ready()
         if self._linear is None:
             arriving: dict[Tensor, Tensor] = {}
-            with inner.home():  # the graph is that of the run, whoever asks for products with it
+            with inner.around.home():  # the graph is that of the run, whoever asks for products with it
                 for y in self.tracked:
                     if y not in arriving:
                         arriving[y] = inner.leaf(np.ones(y.shape, y.dtype))
