@@ -49,6 +49,8 @@ def of_value(x: Any) -> str:
     if isinstance(x, (str, bytes)):
         return "float(text): a number in quotes is text"
     if isinstance(x, type):
+        if x in (float, int, bool, complex) or x.__module__ == "numpy":
+            return ""  # a dtype
         return f"{x.__name__}(...): this is the class, not what it makes"
     if hasattr(x, "forward"):
         return f"what it gives, module(x), for the {type(x).__name__} itself"
@@ -116,6 +118,16 @@ def _index(found: re.Match[str], values: Sequence[Any]) -> str:
     return f"an index from {-size} to {size - 1} along axis {axis}" if size else "a longer array: it is empty"
 
 
+def _inner(found: re.Match[str], values: Sequence[Any]) -> str:
+    shapes = _shapes(values)
+    if [len(shape) for shape in shapes] != [2, 2]:
+        return "two vectors of the same length"
+    (rows, columns), (more, others) = shapes
+    if columns == others:
+        return "x @ y.T: their rows are of one length"
+    return "x.T @ y: their columns are of one length" if rows == more else f"a y of {columns} rows"
+
+
 def _product(found: re.Match[str], values: Sequence[Any]) -> str:
     return f"-1 for one axis, or a product of {found[1]}"
 
@@ -178,7 +190,8 @@ _CURES: dict[str, Cure] = {
     r"axis to squeeze out": _said("an axis of length 1, or reshape(...) for any other"),
     r"axes don't match array": _said("each axis once, in the new order"),
     r"array split does not result": _said("np.array_split, whose pieces may differ by one"),
-    r"^inner sizes differ, ": _said("two vectors of the same length"),
+    r"^inner sizes differ, ": _inner,
+    r"^Singular matrix": _said("np.linalg.pinv(x), or np.linalg.lstsq(x, y): this matrix has no inverse"),
     r"ufunc '(\w+)' not supported for the input types": _unsupported,
     r"could not convert string to float": _said(
         "numbers alone: np.unique(column, return_inverse=True)[1] makes codes of text"

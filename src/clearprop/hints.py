@@ -431,7 +431,8 @@ def refuse_call(name: str, signature: inspect.Signature, args: tuple[Any, ...], 
         shown = [p for p in signature.parameters.values() if p.name != "self"]
         plain = [_written(p) for p in shown]
         wanted = f"takes {', '.join(plain) or 'no arguments'}"
-        raise TypeError(lesson(f"{name}(...)", wanted, str(error), at_line())) from None
+        hint = f"{name}({', '.join(plain)})"
+        raise TypeError(lesson(f"{name}(...)", wanted, str(error), at_line(), hint)) from None
 
 
 def _is_truth(parameter: inspect.Parameter | None) -> bool:

@@ -15,7 +15,7 @@ from clearprop.facts import SILENT, Facts
 from clearprop.hints import for_keywords
 from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
-from clearprop.refusal import public_class
+from clearprop.refusal import form, public_class
 from clearprop.registry import entered, ops
 from clearprop.sources import note
 from clearprop.tensor import PLAIN, Tensor, plain
@@ -149,7 +149,7 @@ class Op:
             inputs, attrs = self._bind(inputs, attrs)
         if len(inputs) != self.arity and self.arity is not None:
             called, wanted = f"{self.name}(...)", f"takes {self.arity} inputs"
-            raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line()))
+            raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line(), form(self, self.name)))
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed(inputs, attrs, now)
@@ -320,7 +320,8 @@ class Op:
             except TypeError as error:
                 if taught(error):
                     raise
-                raise TypeError(lesson(f"{self.name}(...)", str(error), where=at_line())) from error
+                text = lesson(f"{self.name}(...)", str(error), "", at_line(), form(self, self.name))
+                raise TypeError(text) from error
         if len(args) != self.arity and self.arity is not None:
             args, kwargs = self._moved(args, kwargs, self.arity)
         attrs = self.defaults | kwargs
@@ -352,7 +353,7 @@ class Op:
         twice = [name for name in placed if name in kwargs]
         if twice:
             wanted, got = f"takes {', '.join(twice)} once", "it was given by position and by keyword"
-            raise TypeError(lesson(f"{self.name}(...)", wanted, got, at_line()))
+            raise TypeError(lesson(f"{self.name}(...)", wanted, got, at_line(), form(self, self.name)))
         return args[:arity], kwargs | placed
 
     def _failure(self, error: Exception, inputs: Any, values: Any, attrs: dict[str, Any]) -> Exception:
@@ -363,7 +364,7 @@ class Op:
         shapes = ", ".join(describe(x) for x in inputs)
         wanted, hint = self.hint(*values, **attrs) if self.hint else ("", "")
         wanted = wanted or str(error).rstrip(" .")
-        hint = hint or advice(wanted, values)
+        hint = hint or advice(wanted, values) or form(self, self.name)
         where = "\n  ".join(filter(None, [at_line(), *origins(inputs)]))
         return kind(lesson(f"{self.name}({shapes})", wanted, where=where, hint=hint))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -34,7 +36,7 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
     NumPy is asked the same with arrays. Where it refuses, its class is raised, with our text if there is one.
     Where it answers, the call is one that has no rule: a TypeError, unless the error was already a lesson.
     """
-    called = f"{_name(function)}({', '.join(shown(x) for x in args)})"
+    called = f"{name_of(function)}({', '.join(shown(x) for x in args)})"
     where = at_line()
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -45,7 +47,8 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
         if taught(error):
             return error if isinstance(error, kind) else kind(error.args[0])
         said = " ".join(str(numpys).split()) or kind.__name__
-        return kind(lesson(called, said, where=where, hint=advice(said, _plain(args))))
+        hint = advice(said, _plain(args)) or form(function, name_of(function))
+        return kind(lesson(called, said, where=where, hint=hint))
     if taught(error):
         return error
     hint = "t.detach().numpy() to leave the graph on purpose"
@@ -53,9 +56,10 @@ def refusal(function: Callable[..., Any], args: Any, kwargs: dict[str, Any], err
     return TypeError(lesson(called, wanted, " ".join(str(error).split()), where, hint))
 
 
-def told(called: str, args: Any, error: Exception) -> Exception:
+def told(called: str, args: Any, error: Exception, form: str = "") -> Exception:
     """Return what to raise for a call that ended in `error`: a lesson of its class, or the error itself.
 
+    What to try is said by what NumPy says, or it is the `form` of the call.
     It is itself where it is a lesson already, and where it comes out of a function of somebody else's that
     was called on the way. An attribute that an argument lacks says that it is of another kind: a TypeError.
 
@@ -64,20 +68,43 @@ def told(called: str, args: Any, error: Exception) -> Exception:
       At ...
       Try float(text): a number in quotes is text.
     """
-    if taught(error) or _of_others(error):
+    if taught(error) or of_others(error):
         return error
     kind = public_class(error)
     if kind is AttributeError:
         kind = TypeError
     said = " ".join(str(error).split()) or kind.__name__
-    return kind(lesson(called, said, where=at_line(), hint=advice(said, _plain(args))))
+    return kind(lesson(called, said, where=at_line(), hint=advice(said, _plain(args)) or form))
 
 
-def _of_others(error: Exception) -> bool:
-    """Tell whether an error was raised in, or through, code that is neither this package's nor NumPy's."""
+def form(function: Callable[..., Any], called: str) -> str:
+    """Return how a function is called, for who called it wrongly; "" where its parameters are not known.
+
+    >>> form(np.roll, "np.roll"), form(np.add, "np.add")
+    ('np.roll(a, shift, axis=None)', 'np.add(x1, x2)')
+    """
+    if isinstance(function, np.ufunc):
+        names = ["x"]
+        if function.nin > 1:
+            names = [f"x{i + 1}" for i in range(function.nin)]
+        return f"{called}({', '.join(names)})"
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ""
+    shown = [str(p.replace(annotation=p.empty)) for p in parameters if p.name not in ("self", "like")]
+    given = [text for text in shown if "<no value>" not in text]
+    return f"{called}({', '.join(given)})"
+
+
+def of_others(error: Exception) -> bool:
+    """Tell whether an error came through code that is neither this package's nor NumPy's nor SciPy's."""
     trace = error.__traceback__
+    known: tuple[str, ...] = (_NUMPY, "numpy/", "scipy/")  # what Cython has compiled says no more
+    if scipy := sys.modules.get("scipy"):
+        known = (*known, os.path.join(os.path.dirname(scipy.__file__ or _NUMPY), ""))
     while trace is not None:
-        if not (inside(trace.tb_frame) or trace.tb_frame.f_code.co_filename.startswith(_NUMPY)):
+        if not (inside(trace.tb_frame) or trace.tb_frame.f_code.co_filename.startswith(known)):
             return True
         trace = trace.tb_next
     return False
@@ -97,7 +124,9 @@ def tells(function: F) -> F:
         try:
             return function(*args, **kwargs)
         except COMPLAINTS as error:
-            better = told(f"{function.__name__}({', '.join(map(shown, args))})", args, error)
+            name = called.__name__
+            given = [x for x in args if not callable(x)]  # a function is what these may be called with
+            better = told(f"{name}({', '.join(map(shown, args))})", given, error, form(function, name))
             if better is error:
                 raise
             raise better from error
@@ -135,7 +164,12 @@ def tells_of(method: F) -> F:
     return called  # type: ignore[return-value]  # of the same signature
 
 
-def _name(function: Any) -> str:
+def name_of(function: Any) -> str:
+    """Return the name of a function of NumPy's as a person writes it.
+
+    >>> name_of(np.linalg.inv), name_of(np.add)
+    ('np.linalg.inv', 'np.add')
+    """
     module = getattr(function, "__module__", None) or "numpy"
     return f"{module}.{function.__name__}".replace("numpy", "np", 1)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.numpy import fft, linalg, making, random, standard, testing
-from clearprop.numpy.lists import listed
+from clearprop.numpy.lists import listed, telling
 
 _OWN = (
     "array",
@@ -30,6 +30,7 @@ _OWN = (
     "r_",
     "c_",
 )
+_MAKING = ("zeros", "ones", "empty", "eye", "identity", "tri", "indices", "fromfunction", "frombuffer")
 _REFUSED = {
     "matrix": "@ between two-dimensional arrays",
     "asmatrix": "np.atleast_2d(x)",
@@ -46,6 +47,7 @@ def _names() -> dict[str, Any]:
             continue
         asks = isinstance(x, np.ufunc) or hasattr(x, "_implementation")
         found[name] = listed(x) if asks else x
+    found |= {name: telling(found[name]) for name in _MAKING}
     found |= making.KIN | {name: getattr(making, name) for name in _OWN} | standard.NAMES
     return found | {"linalg": linalg, "fft": fft, "random": random, "testing": testing}
 

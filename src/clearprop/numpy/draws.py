@@ -16,6 +16,7 @@ import numpy as np
 from clearprop.errors import at_line, lesson
 from clearprop.modes import mode
 from clearprop.numpy.lists import holds, joined
+from clearprop.refusal import COMPLAINTS, form, shown, told
 from clearprop.tensor import Tensor
 
 _numpy: Any = np  # whose functions answer a Tensor with a Tensor, which its types do not know
@@ -192,9 +193,22 @@ def _answer(name: str, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     return getattr(draw, name)(*args, **{key: _fixed(name, key, x) for key, x in kwargs.items()})
 
 
+def _told(name: str, draw: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Draw from a distribution; what NumPy refuses is told."""
+    try:
+        return _answer(name, draw, args, kwargs)
+    except COMPLAINTS as error:
+        called = f"np.random.{name}"
+        function = NAMES.get(name, getattr(draw, name))
+        better = told(f"{called}({', '.join(map(shown, args))})", args, error, form(function, called))
+        if better is error:
+            raise
+        raise better from error
+
+
 def _method(name: str) -> Any:
     def answer(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return _answer(name, super(type(self).__mro__[_depth(self)], self), args, kwargs)
+        return _told(name, super(type(self).__mro__[_depth(self)], self), args, kwargs)
 
     return _dressed(answer, name)
 
@@ -205,7 +219,7 @@ def _depth(source: Any) -> int:
 
 def _function(name: str) -> Callable[..., Any]:
     def answer(*args: Any, **kwargs: Any) -> Any:
-        return _answer(name, np.random, args, kwargs)
+        return _told(name, np.random, args, kwargs)
 
     return _dressed(answer, name)
 

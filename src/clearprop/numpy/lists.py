@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import at_line, lesson
-from clearprop.refusal import COMPLAINTS, shown, told
+from clearprop.refusal import COMPLAINTS, form, name_of, shown, told
 from clearprop.tensor import Tensor
 
 _LISTS = (list, tuple)
@@ -108,6 +108,24 @@ def _of_any(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Calla
     return answer
 
 
+def telling(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of NumPy's that makes arrays of numbers alone, whose refusal is told.
+
+    >>> telling(np.zeros)(2)
+    array([0., 0.])
+    """
+
+    @functools.wraps(function)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except COMPLAINTS as error:
+            _tell(function, args, error)
+            raise
+
+    return answer
+
+
 def _of_one(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Callable[..., Any]:
     def answer(x: Any, /, *out: Any, **kwargs: Any) -> Any:
         if x.__class__ is list or x.__class__ is tuple:
@@ -138,7 +156,9 @@ def _of_two(function: Callable[..., Any], lifted: Callable[[Any], Any]) -> Calla
 
 def _tell(function: Callable[..., Any], args: tuple[Any, ...], error: Exception) -> None:
     """Raise what NumPy says of arrays as a lesson, as it is of Tensors; return where that is not to be."""
-    better = told(f"np.{function.__name__}({', '.join(map(shown, args))})", args, error)
+    is_numpys = (getattr(function, "__module__", None) or "numpy").startswith("numpy")
+    name = name_of(function) if is_numpys else f"np.{function.__name__}"
+    better = told(f"{name}({', '.join(map(shown, args))})", args, error, form(function, name))
     if better is not error:
         raise better from error
 

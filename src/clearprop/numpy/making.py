@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.errors import at_line, lesson
 from clearprop.hints import refuse_texts
-from clearprop.numpy.lists import holds, joined
+from clearprop.numpy.lists import holds, joined, telling
 from clearprop.ops.index import take as entries_at
 from clearprop.ops.shape import as_array, constant
 from clearprop.tensor import Tensor
@@ -33,6 +33,7 @@ def _on_host(called: str, device: Any) -> None:
         raise ValueError(lesson(f"{called}(device=)", 'is "cpu" or None: arrays lie in memory', repr(device)))
 
 
+@telling
 def array(
     object: Any,
     dtype: Any = None,
@@ -80,6 +81,7 @@ def array(
     return found
 
 
+@telling
 def asarray(
     a: Any,
     dtype: Any = None,
@@ -122,6 +124,7 @@ def asarray_chkfinite(a: Any, dtype: Any = None, order: Any = None) -> Any:
     return found
 
 
+@telling
 def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: Any = "C", *, device: Any = None, **kwargs: Any
 ) -> Any:
@@ -138,6 +141,7 @@ def full(
     return +filled if dtype is None or filled.dtype == np.dtype(dtype) else filled.astype(dtype)
 
 
+@telling
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *args: Any, **kwargs: Any) -> Any:
     """Return NumPy's arange, whose length depends on values: TypeError where one of them needs a gradient.
 
@@ -166,6 +170,7 @@ def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: s
     return entries_at(asarray(a) if _there(a) else np.asarray(a), indices, axis, mode=mode)
 
 
+@telling
 def fromiter(iter: Any, dtype: Any = None, count: int = -1, **kwargs: Any) -> Any:
     """Return the entries of an iterable as a vector; a Tensor where one of them is.
 

@@ -19,6 +19,7 @@ from clearprop import tree
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, mode, no_grad
 from clearprop.ops.shape import as_array, constant
+from clearprop.refusal import tells
 from clearprop.scipy.implicit import needs_gradient, refuse_recording
 from clearprop.scipy.rest import reader
 from clearprop.transforms.checkpointing import Noting
@@ -37,6 +38,7 @@ def _vector(x: Any) -> Any:
 
 
 # --- differential equations ---------------------------------------------------------------------------------
+@tells
 def solve_ivp(
     fun: Callable[..., Any],
     t_span: Any,
@@ -135,6 +137,7 @@ def _combined(weights: Any, ks: list[Any]) -> Any:
     return sum(terms[1:], terms[0]) if terms else 0.0 * ks[0]
 
 
+@tells
 def odeint(
     func: Callable[..., Any],
     y0: Any,
@@ -176,6 +179,7 @@ def odeint(
 
 
 # --- integrals ----------------------------------------------------------------------------------------------
+@tells
 def quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), **options: Any) -> tuple[Any, float]:
     """Return the integral of func(x, *args) from `a` to `b`, which may be infinite, and a bound of its error.
 
@@ -263,6 +267,7 @@ def _gauss(f: Callable[[float], Any], pieces: Any) -> Any:
     return total
 
 
+@tells
 def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     """Return the integral of the polygon through heights `y` at places `x`, or `dx` apart.
 
@@ -272,6 +277,7 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     return np.trapezoid(as_array(y), None if x is None else as_array(x), dx, axis)
 
 
+@tells
 def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Any:
     """Return the integral by Simpson's rule of heights `y` at places `x`, or `dx` apart: linear in `y`.
 
@@ -294,6 +300,7 @@ def simpson(y: Any, x: Any = None, *, dx: float = 1.0, axis: int = -1) -> Any:
     return np.sum(y * weights, axis=-1)
 
 
+@tells
 def cumulative_trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1, initial: Any = None) -> Any:
     """Return the integrals of the polygon up to each place but the first, `initial` (0) in front if given.
 
@@ -317,6 +324,7 @@ def cumulative_trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1,
     return np.moveaxis(z, -1, axis)
 
 
+@tells
 def fixed_quad(func: Callable[..., Any], a: Any, b: Any, args: Any = (), n: int = 5) -> tuple[Any, None]:
     """Return the integral of func(x, *args), of a vector of places, by Gauss's rule of `n` points, and None.
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import functools
 import importlib
 import math
-from collections.abc import Callable
 from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.torch import algebra, chance, dtypes, making, picking, pointwise, reducing, shaping
+from clearprop.torch.answering import answering, tensors_of
 from clearprop.torch.chance import Generator, default_generator
 from clearprop.torch.dtypes import Size, device, dtype, finfo, get_default_dtype, iinfo, set_default_dtype
 from clearprop.torch.gradients import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
@@ -111,33 +111,12 @@ def _old_way(kind: dtype, *data: Any) -> Tensor:
     )
 
 
-def _in_words(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that takes its first tensors as `input=` and `other=` too, and writes into `out=`."""
-
-    @functools.wraps(f)
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if kwargs:
-            lead = tuple(kwargs.pop(word) for word in ("input", "self") if word in kwargs)
-            args = (*lead, *args)
-            if "other" in kwargs:
-                args = (*args, kwargs.pop("other"))
-            if "exponent" in kwargs:
-                args = (*args, kwargs.pop("exponent"))
-            out = kwargs.pop("out", None)
-            if out is not None:
-                return out.write(f(*args, **kwargs).node)
-            dtypes.here(kwargs.get("device"))
-        return f(*args, **kwargs)
-
-    return function
-
-
-_WORDED: dict[str, Any] = {}  # the functions that were asked for
+_ASKED: dict[str, Any] = {}  # the functions that were asked for
 
 
 def __getattr__(name: str) -> Any:
-    if name in _WORDED:
-        return _WORDED[name]
+    if name in _ASKED:
+        return _ASKED[name]
     if name in _SUBMODULES:
         return importlib.import_module(f"clearprop.torch.{name}")
     if name in _ELSEWHERE:
@@ -145,9 +124,9 @@ def __getattr__(name: str) -> Any:
     if name in _FILES:
         return getattr(importlib.import_module("clearprop.torch.files"), name)
     if name in PLAIN:
-        return PLAIN[name]
+        return _ASKED.setdefault(name, answering(f"torch.{name}", PLAIN[name]))
     if name in FUNCTIONS:
-        return _WORDED.setdefault(name, _in_words(FUNCTIONS[name]))
+        return _ASKED.setdefault(name, answering(f"torch.{name}", FUNCTIONS[name], tensors_of(name)))
     if name in dtypes.NAMES:
         return dtypes.NAMES[name]
     if name in _OLD:

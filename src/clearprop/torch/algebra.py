@@ -11,6 +11,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
+from clearprop.torch.pointwise import alike
 from clearprop.torch.reducing import norm, returned
 from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
 
@@ -59,7 +60,10 @@ del FUNCTIONS["inner_of_vectors"]
 @function
 def outer(x: Any, y: Any) -> Any:
     """Return all products of an entry of x and one of y."""
-    a, b = kept_apart(x, y)
+    a, b = alike(x, y)
+    if a.ndim != 1 or b.ndim != 1:
+        got = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise RuntimeError(lesson("torch.outer(x, y)", "wants two vectors", got, hint="x[..., None] * y"))
     return lift(a[:, None] * b[None, :], "mul")
 
 
@@ -69,23 +73,38 @@ FUNCTIONS["ger"] = outer
 @function
 def inner(x: Any, y: Any) -> Any:
     """Return the sums of products along the last axes."""
+    if not (x.ndim and y.ndim):
+        return FUNCTIONS["mul"](x, y)
     return lift(np.inner(*_nodes("inner", x, y)), "inner")
 
 
 @function
-def addmm(x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    """Return beta x + alpha a @ b."""
-    return beta * x + alpha * FUNCTIONS["matmul"](a, b)
+def addmm(x: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha mat1 @ mat2."""
+    return _more(x, FUNCTIONS["mm"](mat1, mat2), beta, alpha)
 
 
-FUNCTIONS["addmv"] = FUNCTIONS["addbmm"] = FUNCTIONS["baddbmm"] = addmm
+@function
+def addmv(x: Any, mat: Any, vec: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha mat @ vec."""
+    return _more(x, FUNCTIONS["mv"](mat, vec), beta, alpha)
 
 
-def _sum_of_batch(x: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
-    return beta * x + alpha * FUNCTIONS["bmm"](a, b).sum(0)
+@function
+def baddbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha batch1 @ batch2, matrix by matrix."""
+    return _more(x, FUNCTIONS["bmm"](batch1, batch2), beta, alpha)
 
 
-FUNCTIONS["addbmm"] = _sum_of_batch
+@function
+def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha times the sum of all products of a matrix of each."""
+    return _more(x, FUNCTIONS["bmm"](batch1, batch2).sum(0), beta, alpha)
+
+
+def _more(x: Any, product: Any, beta: Any, alpha: Any) -> Any:
+    _nodes("addmm(x, a, b)", x, product)
+    return beta * x + alpha * product
 
 
 @plain
@@ -104,13 +123,19 @@ def tensordot(x: Any, y: Any, dims: Any = 2) -> Any:
 @function
 def kron(x: Any, y: Any) -> Any:
     """Return Kronecker's product."""
-    return lift(np.kron(*_nodes("kron", x, y)), "kron")
+    return lift(np.kron(*alike(x, y)), "kron")
 
 
 @function
 def cross(x: Any, y: Any, dim: int = -1) -> Any:
     """Return the cross product of vectors of length 3."""
-    return lift(xp.cross(*_nodes("cross", x, y), axis=dim), "linalg_cross")
+    a, b = _nodes("cross(x, y)", x, y)
+    if a.ndim != b.ndim:
+        got = f"{tuple(a.shape)} and {tuple(b.shape)}"
+        raise RuntimeError(
+            lesson("torch.cross(x, y)", "wants as many axes of both", got, hint="y.expand_as(x)")
+        )
+    return lift(xp.cross(a, b, axis=dim), "linalg_cross")
 
 
 @function
@@ -122,6 +147,11 @@ def trace(x: Any) -> Any:
 @function
 def cdist(x: Any, y: Any, p: float = 2.0) -> Any:
     """Return the distances of each row of x from each row of y."""
+    nodes = _nodes("cdist(x, y)", x, y)
+    if any(v.ndim < 2 or v.dtype.kind != "f" for v in nodes) or p < 0:
+        got = f"{tuple(x.shape)}, {tuple(y.shape)}, {x.dtype}, p={p}"
+        wanted = "wants rows of floating-point numbers, and p of 0 or more"
+        raise RuntimeError(lesson("torch.cdist(x, y, p)", wanted, got, hint="x[None] for one row"))
     a, b = x.unsqueeze(-2), y.unsqueeze(-3)
     return norm(a - b, p, -1)
 
@@ -129,6 +159,8 @@ def cdist(x: Any, y: Any, p: float = 2.0) -> Any:
 @plain
 def chain_matmul(*matrices: Any) -> Any:
     """Return the product of matrices."""
+    if len(matrices) == 1:
+        return FUNCTIONS["clone"](matrices[0])
     return lift(np.linalg.multi_dot(_nodes("chain_matmul", *matrices)), "mm")
 
 

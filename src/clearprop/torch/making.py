@@ -8,12 +8,23 @@ from weakref import ref
 
 import numpy as np
 
+from clearprop.arguments import is_number
 from clearprop.errors import lesson
 from clearprop.hooks import Handle
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
-from clearprop.torch.shaping import lengths, stack
-from clearprop.torch.tensors import FUNCTIONS_OF_DATA, Node, Tensor, after, cast, kept_apart, lift, xp
+from clearprop.torch.shaping import size_of, stack
+from clearprop.torch.tensors import (
+    FUNCTIONS_OF_DATA,
+    Node,
+    Tensor,
+    after,
+    cast,
+    kept_apart,
+    lift,
+    refuse_unfit,
+    xp,
+)
 
 
 def made(array: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -48,13 +59,12 @@ def _array(data: Any, wide: bool = False) -> Any:
 def _unpacked(data: Any) -> Any:
     if isinstance(data, (list, tuple)):
         return [_unpacked(x) for x in data]
-    return (
-        data.item()
-        if isinstance(data, Tensor) and not data.ndim
-        else data.tolist()
-        if isinstance(data, Tensor)
-        else data
-    )
+    if not isinstance(data, Tensor):
+        return data
+    if data.node.size != 1:
+        wanted, got = "only one element tensors can be converted to numbers", f"shape {tuple(data.shape)}"
+        raise ValueError(lesson("torch.tensor(data)", wanted, got, hint="torch.stack(tensors)"))
+    return data.item()
 
 
 def _has_arrays(data: Any) -> bool:
@@ -100,16 +110,32 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     return tensor(data, dtype=dtype)
 
 
-PLAIN["asarray"] = as_tensor
+@plain
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a tensor, as `as_tensor` does, whose gradient may be wanted."""
+    found = as_tensor(obj, dtype, device)
+    return found.requires_grad_() if requires_grad else found
+
+
+_LAYOUT = frozenset(("size", "names", "layout", "pin_memory", "memory_format", "generator"))
+
+
+def _refuse_others(called: str, named: dict[str, Any]) -> None:
+    """Raise TypeError for a keyword that PyTorch has not; those of memory's layout say nothing here."""
+    other = sorted(named.keys() - _LAYOUT)
+    if other:
+        hint = f"{called}(*size, dtype=, device=, requires_grad=)"
+        raise TypeError(lesson(f"{called}(...)", "got an unexpected keyword argument", other[0], hint=hint))
 
 
 def _filled(name: str, value: Any) -> Any:
     def creation(
         *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
     ) -> Tensor:
-        size = (_.pop("size"),) if "size" in _ else size
+        _refuse_others(f"torch.{name}", _)
+        size = (_["size"],) if "size" in _ else size
         kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
-        return made(np.full(lengths(size), value, kind), None, device, requires_grad)
+        return made(np.full(size_of(*size), value, kind), None, device, requires_grad)
 
     creation.__name__, creation.__doc__ = name, f"Return a tensor of this shape full of {value}."
     return creation
@@ -124,9 +150,23 @@ def full(
     size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Return a tensor of this shape full of one number, whose kind decides the dtype."""
-    kind = _array(fill_value).dtype if dtype is None else dtypes.numpy_dtype(dtype)
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
-    return made(np.full(lengths((size,)), value, kind), None, device, requires_grad)
+    if not isinstance(size, (list, tuple)):
+        hint = f"torch.full(({size},), {fill_value})"
+        raise TypeError(
+            lesson("torch.full(size, fill_value)", "wants size as a tuple", f"{size!r:.40}", hint=hint)
+        )
+    value = _one_number("torch.full(size, fill_value)", fill_value)
+    kind = _array(value).dtype if dtype is None else dtypes.numpy_dtype(dtype)
+    refuse_unfit("torch.full(size, fill_value)", value, kind)
+    return made(np.full(size_of(size), value, kind), None, device, requires_grad)
+
+
+def _one_number(called: str, x: Any) -> Any:
+    """Return one number that is Python's, a tensor's or an array's; TypeError for several, or for none."""
+    value = x.node._value if isinstance(x, Tensor) else x
+    if isinstance(value, bool) or is_number(value):
+        return value.item() if hasattr(value, "item") else value
+    raise TypeError(lesson(called, "wants one number", f"{x!r:.40}", hint="torch.tensor(rows) for several"))
 
 
 @plain
@@ -134,20 +174,37 @@ def arange(
     *ends: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **named: Any
 ) -> Tensor:
     """Return start, start + step, ... below `end`; whole numbers where all three are."""
-    if named:
-        ends = (
-            (named.get("start", 0), named["end"], named.get("step", 1))
-            if not ends
-            else (*ends, *named.values())
-        )
-    numbers = [x.item() if isinstance(x, Tensor) else x for x in ends]
-    start, end, step = (0, numbers[0], 1) if len(numbers) == 1 else (*numbers, 1)[:3]
-    kind = dtypes.default() if any(isinstance(x, float) for x in numbers) else np.dtype(np.int64)
-    count = max(0, math.ceil((end - start) / step))
+    called = "torch.arange(start, end, step)"
+    start, end, step = _ends(called, ends, named)
+    if dtype is not None and dtypes.numpy_dtype(dtype).kind != "f":
+        start, end, step = int(start), int(end), int(step)
+    kind = dtypes.default() if any(isinstance(x, float) for x in (start, end, step)) else np.dtype(np.int64)
+    if not step or (end - start) * step < 0 or not math.isfinite(end - start):
+        wanted = "wants a step other than 0 that leads from start to end"
+        raise RuntimeError(lesson(called, wanted, f"{start}, {end}, {step}", hint="a step of the other sign"))
+    count = math.ceil((end - start) / step)
     array = start + step * np.arange(count, dtype=np.float64 if kind.kind == "f" else np.int64)
     return made(
         array.astype(kind if dtype is None else dtypes.numpy_dtype(dtype)), None, device, requires_grad
     )
+
+
+_USUAL = {"start": 0, "end": 0, "step": 1}
+
+
+def _ends(called: str, ends: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return start, end and step, of which the end alone may be given."""
+    words = [*_USUAL]
+    if len(ends) == 1 and "end" not in named:
+        words = ["end"]
+    given = {**dict(zip(words, ends, strict=False)), **named}
+    if len(ends) > len(words) or "end" not in given or given.keys() - _USUAL.keys():
+        got = ", ".join([*map(repr, ends), *(f"{name}=" for name in named)])
+        raise TypeError(
+            lesson(called, "takes end, or start and end, and a step", got, hint="torch.arange(5)")
+        )
+    start, end, step = (_one_number(called, given.get(name, usual)) for name, usual in _USUAL.items())
+    return start, end, step
 
 
 @plain
@@ -156,14 +213,28 @@ def linspace(
 ) -> Tensor:
     """Return that many numbers, equally far apart, from `start` to `end`."""
     kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
-    return made(np.linspace(float(start), float(end), int(steps)).astype(kind), None, device, requires_grad)
+    first, last = (float(_one_number("torch.linspace(start, end, steps)", x)) for x in (start, end))
+    return made(np.linspace(first, last, size_of(steps)[0]).astype(kind), None, device, requires_grad)
 
 
 @plain
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None) -> Tensor:
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
     """Return base to the powers of `linspace(start, end, steps)`."""
     kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
-    return made(np.logspace(float(start), float(end), steps, base=base).astype(kind))
+    first, last, base = (
+        float(_one_number("torch.logspace(start, end, steps)", x)) for x in (start, end, base)
+    )
+    array = np.logspace(first, last, size_of(steps)[0], base=base).astype(kind)
+    return made(array, None, device, requires_grad)
 
 
 @plain
@@ -172,13 +243,14 @@ def eye(
 ) -> Tensor:
     """Return a matrix with 1 on the diagonal and 0 elsewhere."""
     kind = dtypes.default() if dtype is None else dtypes.numpy_dtype(dtype)
-    return made(np.eye(n, m, dtype=kind), None, device, requires_grad)
+    return made(np.eye(*size_of(n, n if m is None else m), dtype=kind), None, device, requires_grad)
 
 
 def _like(value: Any) -> Any:
     def creation(
         x: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **_: Any
     ) -> Tensor:
+        _refuse_others("torch.zeros_like", _)
         kind = x.dtype if dtype is None else dtype
         return made(np.full(x.shape, value, dtypes.numpy_dtype(kind)), None, device, requires_grad)
 
@@ -198,6 +270,7 @@ def full_like(
 
 def _new(name: str) -> Any:
     def creation(x: Tensor, *size: Any, dtype: Any = None, **how: Any) -> Tensor:
+        dtypes.here(how.get("device"))
         return PLAIN[name](*size, dtype=dtype or x.dtype, **how)
 
     return creation
@@ -217,15 +290,17 @@ METHODS["new"] = _new_of_old
 
 
 @plain
-def tril_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Return the places on and below a diagonal: a row of rows and a row of columns."""
-    return made(np.stack(np.tril_indices(row, offset, col)))
+    row, col = size_of(row, col)
+    return made(np.stack(np.tril_indices(row, offset, col)), dtype, device)
 
 
 @plain
-def triu_indices(row: int, col: int, offset: int = 0) -> Tensor:
+def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
     """Return the places on and above a diagonal: a row of rows and a row of columns."""
-    return made(np.stack(np.triu_indices(row, offset, col)))
+    row, col = size_of(row, col)
+    return made(np.stack(np.triu_indices(row, offset, col)), dtype, device)
 
 
 @plain
@@ -233,7 +308,11 @@ def combinations(x: Tensor, r: int = 2) -> Tensor:
     """Return every choice of r entries, a row each."""
     import itertools
 
-    return stack([x[list(c)] for c in itertools.combinations(range(len(x)), r)])
+    if x.ndim != 1 or r < 0:
+        got = f"shape {tuple(x.shape)}, r={r}"
+        raise RuntimeError(lesson("torch.combinations(x, r)", "wants a vector and r of 0 or more", got))
+    found = [x[list(c)] for c in itertools.combinations(range(len(x)), r)] if r else []
+    return stack(found) if found else made(np.zeros((0, r) if r else 0, x.node.dtype))
 
 
 # --- other dtypes -----------------------------------------------------------------------------------------
@@ -364,6 +443,7 @@ def zero_(x: Tensor) -> Tensor:
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
     node = x.node
+    refuse_unfit("t.fill_(v)", value, node.dtype)
     if isinstance(value, Tensor):
         return x.write(xp.broadcast_to(cast(kept_apart(value)[0], node.dtype), node.shape), "t.fill_(v)")
     return x.write(cells.leaf(np.full(node.shape, value, node.dtype)), "t.fill_(v)")

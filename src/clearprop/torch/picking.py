@@ -10,7 +10,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.names import FUNCTIONS, function, method
 from clearprop.torch.pointwise import alike
-from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op, xp
+from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op, refuse_unfit, xp
 
 
 def _entry(x: Any) -> Any:
@@ -78,6 +78,7 @@ def _maker(parts: tuple[Any, ...]) -> str:
 @method
 def __setitem__(x: Tensor, index: Any, value: Any) -> None:
     parts, is_plain = _index(index)
+    refuse_unfit("t[index] = v", value, x.node.dtype)
     new = constant(np.asarray(value)) if not isinstance(value, Tensor) else kept_apart(value)[0]
     node = x.node
     if new.dtype != node.dtype:
@@ -179,19 +180,44 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     if mask.node.dtype.kind != "b":
         wanted = "masked_fill_ only supports boolean masks"
         raise RuntimeError(lesson("t.masked_fill(mask, v)", wanted, f"{mask.dtype}", hint="mask.bool()"))
+    _one_entry("t.masked_fill(mask, v)", value)
     node = kept_apart(x)[0]
+    refuse_unfit("t.masked_fill(mask, v)", value, node.dtype)
     filled = (
         cast(value.node, node.dtype) if isinstance(value, Tensor) else np.asarray(value).astype(node.dtype)
     )
     return lift(op("where")(mask.node, filled, node), "masked_fill")
 
 
+def _one_entry(called: str, value: Any) -> None:
+    """Raise RuntimeError for a value that has axes, where one number is written everywhere."""
+    if isinstance(value, Tensor) and value.ndim:
+        got = f"shape {tuple(value.shape)}"
+        raise RuntimeError(
+            lesson(called, "only supports a 0-dimensional value tensor", got, hint="torch.where")
+        )
+
+
+def _same_kind(called: str, x: Tensor, source: Any) -> None:
+    """Raise RuntimeError for entries of another dtype than those that they take the place of."""
+    if isinstance(source, Tensor) and source.node.dtype != x.node.dtype:
+        got = f"{source.dtype} for {x.dtype}"
+        raise RuntimeError(lesson(called, "wants both of one dtype", got, hint="source.to(x.dtype)"))
+
+
 @function
 def masked_scatter(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """Return x with the entries of `source`, in order, where the mask holds."""
-    node = kept_apart(x)[0]
+    called = "t.masked_scatter(mask, source)"
+    if mask.node.dtype.kind != "b":
+        raise RuntimeError(lesson(called, "only supports boolean masks", f"{mask.dtype}", hint="mask.bool()"))
+    _same_kind(called, x, source)
+    node = xp.broadcast_to(kept_apart(x)[0], np.broadcast_shapes(tuple(x.shape), tuple(mask.shape)))
     chosen = np.flatnonzero(np.broadcast_to(mask.node._value, node.shape))
     new = np.reshape(kept_apart(source)[0], (-1,))[: chosen.size]
+    if new.size < chosen.size:
+        got = f"{new.size} for {chosen.size}"
+        raise RuntimeError(lesson(called, "wants an entry for each place", got, hint="a longer source"))
     return lift(cells.put(node, chosen, cast(new, node.dtype)), "masked_scatter")
 
 
@@ -202,6 +228,7 @@ def _numbered(node: Node, where: Any, dim: int) -> Any:
 def _source(value: Any, node: Any, where: Any) -> Any:
     """Return what is scattered: a number everywhere, or the first entries of a tensor along each axis."""
     if not isinstance(value, Tensor):
+        refuse_unfit("torch.scatter(x, dim, index, value)", value, node.dtype)
         return constant(np.full(where.shape, value, node.dtype))
     new = cast(kept_apart(value)[0], node.dtype)
     new = new if new.ndim else np.reshape(new, (1,) * where.ndim)
@@ -220,6 +247,7 @@ def scatter(
         given = FUNCTIONS["full_like"](index, value, dtype=x.dtype) if src is None else src
         return scatter_reduce(x, dim, index, given, names[reduce])
     node, where, dim = _paired("torch.scatter(x, dim, index)", x, dim, index)
+    _same_kind("torch.scatter(x, dim, index, src)", x, src)
     new = _source(value if src is None else src, node, where)
     return lift(cells.put(node, _numbered(node, where, dim), new), "scatter")
 
@@ -228,6 +256,7 @@ def scatter(
 def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
     """Return x with entries of `src` added at the places along `dim` that `index` says."""
     node, where, dim = _paired("torch.scatter_add(x, dim, index)", x, dim, index)
+    _same_kind("torch.scatter_add(x, dim, index, src)", x, src)
     return lift(_added(node, _numbered(node, where, dim), _source(src, node, where)), "scatter_add")
 
 
@@ -252,6 +281,7 @@ def scatter_reduce(
     if reduce not in _REDUCING:
         raise RuntimeError(lesson(called, f"reduces by {', '.join(_REDUCING)}", f"{reduce!r}"))
     node, where, dim = _paired(called, x, dim, index)
+    _same_kind(called, x, src)
     places = _numbered(node, where, dim).reshape(-1)
     new, own = op("reshape")(_source(src, node, where), (-1,)), np.arange(node.size)
     kept = own if include_self else np.setdiff1d(own, places)
@@ -301,6 +331,7 @@ def _scattered(flat: Any, index: Any, shape: Any) -> Any:
 @function
 def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Return x with the entries of `source` along an axis added to those of these numbers."""
+    _same_kind("torch.index_add(x, dim, index, source)", x, source)
     node, places = _along(x, dim, index)
     return lift(_added(node, places, cast(kept_apart(source)[0], node.dtype) * alpha), "index_add")
 
@@ -308,6 +339,7 @@ def index_add(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any 
 @function
 def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """Return x with the entries of `source` along an axis in the places of these numbers."""
+    _same_kind("torch.index_copy(x, dim, index, source)", x, source)
     node, places = _along(x, dim, index)
     return lift(cells.put(node, places, cast(kept_apart(source)[0], node.dtype)), "index_copy")
 
@@ -315,6 +347,7 @@ def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
 @function
 def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Return x with a number in the places of these numbers along an axis."""
+    _one_entry("torch.index_fill(x, dim, index, value)", value)
     node, places = _along(x, dim, index)
     new = cast(alike(value)[0], node.dtype)
     return lift(cells.put(node, places, xp.broadcast_to(new, places.shape)), "index_fill")
@@ -323,6 +356,7 @@ def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 @function
 def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """Return x with values at an index; added to what is there with `accumulate`."""
+    _same_kind("torch.index_put(x, indices, values)", x, values)
     node = kept_apart(x)[0]
     places = np.arange(node.size).reshape(node.shape)[tuple(i.node._value for i in indices)]
     new = xp.broadcast_to(cast(alike(values)[0], node.dtype), places.shape)
@@ -330,15 +364,18 @@ def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) ->
 
 
 def _along(x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any]:
-    node = kept_apart(x)[0]
-    return node, np.take(np.arange(node.size).reshape(node.shape), index.node._value, axis=dim)
+    node, where = kept_apart(x)[0], _whole_numbers("an index along an axis", index)
+    return node, np.take(np.arange(node.size).reshape(node.shape), np.atleast_1d(where), axis=dim)
 
 
 @function
 def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
     """Return where the entries are not 0: a row per entry, or an index tensor per axis."""
-    found = np.nonzero(np.asarray(x.node._value))
-    return lift(found) if as_tuple else lift(np.stack(found, 1) if found else np.zeros((1, 0), int))
+    array = x.node._value
+    if not array.ndim and not as_tuple:
+        return lift(np.zeros((int(bool(array)), 0), np.int64))
+    found = np.nonzero(np.atleast_1d(array))
+    return lift(found) if as_tuple else lift(np.stack(found, 1))
 
 
 FUNCTIONS["argwhere"] = nonzero

@@ -36,19 +36,18 @@ FLOATING = {  # whole numbers become the default float first
 }
 ALIKE = {  # the dtype stays
     "abs": "absolute", "absolute": "absolute", "neg": "negative", "negative": "negative", "sign": "sign", "sgn": "sign",
-    "floor": "floor", "ceil": "ceil", "trunc": "trunc", "fix": "trunc", "square": "square", "relu": "relu",
+    "floor": "floor", "ceil": "ceil", "trunc": "trunc", "fix": "trunc", "relu": "relu",
     "isnan": "isnan", "isinf": "isinf", "isfinite": "isfinite", "logical_not": "logical_not", "bitwise_not": "invert",
     "signbit": "signbit", "positive": "positive",
 }
+_NOT_OF_TRUTHS = frozenset(("abs", "absolute", "floor", "ceil", "trunc", "fix", "relu", "positive"))
 ARITHMETIC = {  # of the dtype that PyTorch promotes both to
     "mul": "multiply", "multiply": "multiply", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
-    "remainder": "remainder", "fmod": "fmod", "floor_divide": "floor_divide", "copysign": "copysign", "nextafter": "nextafter",
-    "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor",
+        "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor",
     "bitwise_left_shift": "left_shift", "bitwise_right_shift": "right_shift",
 }
 REAL = {  # the same, of floats
-    "atan2": "arctan2", "arctan2": "arctan2", "hypot": "hypot", "logaddexp": "logaddexp", "logaddexp2": "logaddexp2",
-    "xlogy": "xlogy", "true_divide": "divide", "ldexp": "ldexp", "heaviside": "heaviside",
+    "atan2": "arctan2", "arctan2": "arctan2",     "true_divide": "divide", "copysign": "copysign",
 }
 COMPARING = {
     "eq": "equal", "ne": "not_equal", "lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal",
@@ -156,11 +155,48 @@ def _floating(name: str, entry: str) -> Callable[..., Any]:
 
 
 def _unchanged(name: str, entry: str) -> Callable[..., Any]:
-    return lambda x, *, out=None: applied(entry, name, *([kept(x)] if isinstance(x, Tensor) else alike(x)))
+    def unchanged(x: Any, *, out: Any = None) -> Any:
+        node = kept(x) if isinstance(x, Tensor) else alike(x)[0]
+        if name in _NOT_OF_TRUTHS and node.dtype.kind == "b":
+            raise NotImplementedError(lesson(f"torch.{name}(x)", "is not of truth values", hint="x.long()"))
+        return applied(entry, name, node)
+
+    return unchanged
 
 
 def _of_two(name: str, entry: str, **how: Any) -> Callable[..., Any]:
     return lambda x, y, *, out=None: of_two(entry, name, x, y, **how)
+
+
+def _kinds(*xs: Any) -> set[str]:
+    return {(x.node if isinstance(x, Tensor) else np.asarray(x)).dtype.kind for x in xs}
+
+
+def _of_floats(name: str, entry: str) -> Callable[..., Any]:
+    """Return a function of two tensors that PyTorch has for floats alone."""
+
+    def of_floats(x: Any, y: Any, *, out: Any = None) -> Any:
+        if "f" not in _kinds(x, y):
+            wanted = "is not of whole numbers"
+            raise NotImplementedError(lesson(f"torch.{name}(x, y)", wanted, hint="x.float(), y.float()"))
+        return of_two(entry, name, x, y)
+
+    return of_floats
+
+
+def _divided(name: str) -> Callable[..., Any]:
+    """Return a division without remainder, or a remainder: of whole numbers RuntimeError where y is 0."""
+
+    def divided(x: Any, y: Any, *, out: Any = None) -> Any:
+        if y.__class__ is not float and "f" not in _kinds(x, y) and not np.all(_plain(y)):
+            raise RuntimeError(lesson(f"torch.{name}(x, y)", "ZeroDivisionError", "y has a 0", hint="x / y"))
+        return of_two(name, name, x, y)
+
+    return divided
+
+
+def _plain(x: Any) -> Any:
+    return x.node._value if isinstance(x, Tensor) else x
 
 
 for _name, _op in FLOATING.items():
@@ -171,6 +207,10 @@ for _name, _op in (ARITHMETIC | COMPARING).items():
     FUNCTIONS[_name] = _of_two(_name, _op)
 for _name, _op in REAL.items():
     FUNCTIONS[_name] = _of_two(_name, _op, real=True)
+for _name in ("hypot", "logaddexp", "logaddexp2", "nextafter"):
+    FUNCTIONS[_name] = _of_floats(_name, _name)
+for _name in ("remainder", "fmod", "floor_divide"):
+    FUNCTIONS[_name] = _divided(_name)
 
 
 @function
@@ -186,8 +226,10 @@ def add(x: Any, y: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 def sub(x: Any, y: Any, *, alpha: Any = 1) -> Any:
     """Return x - alpha y; RuntimeError for truth values, whose difference has no meaning."""
     ready = _ready(x, y) if alpha == 1 else None
+    if ready is not None and ready[0].__class__ is Node and ready[0].dtype.kind == "b":
+        ready = None
     a, b = alike(x, y) if ready is None else ready
-    if a.__class__ is Node and a.dtype.kind == "b":
+    if ready is None and "b" in _kinds(x, y):
         raise RuntimeError(lesson("x - y", "of bool tensors is not defined", hint="x ^ y, or ~x"))
     return applied("subtract", "sub", a, b if alpha == 1 else b * alpha)
 
@@ -211,8 +253,10 @@ def div(x: Any, y: Any, *, rounding_mode: str | None = None) -> Any:
     if rounding_mode != "trunc":
         wanted = "wants None, 'trunc' or 'floor'"
         raise RuntimeError(lesson("torch.div(rounding_mode=)", wanted, repr(rounding_mode)))
+    if "f" not in _kinds(x, y):  # exact, also of numbers that no float holds
+        return FUNCTIONS["floor_divide"](sub(x, FUNCTIONS["fmod"](x, y)), y)
     a, b = alike(x, y)
-    return lift(cast(op("trunc")(op("divide")(a, b)), lift(op("multiply")(a, b)).node.dtype), "div")
+    return lift(op("trunc")(op("divide")(a, b)), "div")
 
 
 FUNCTIONS["divide"] = div
@@ -233,13 +277,17 @@ FUNCTIONS["float_power"] = lambda x, y: lift(op("power")(*alike(x, y, dtype=np.d
 @function
 def round(x: Any, *, decimals: int = 0) -> Any:
     """Return the nearest whole numbers, halves to the even one."""
+    if x.node.dtype.kind == "b":
+        raise NotImplementedError(lesson("torch.round(x)", "is not of truth values", hint="x.long()"))
     return lift(op("round")(*alike(x), decimals=decimals), "round")
 
 
 @function
 def frac(x: Any) -> Any:
     """Return x - trunc(x)."""
-    node = real(x)
+    node = kept(x)
+    if node.dtype.kind != "f":
+        raise NotImplementedError(lesson("torch.frac(x)", "is not of whole numbers", hint="x.float()"))
     return lift(node - op("trunc")(node), "frac")
 
 
@@ -289,6 +337,11 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     """Return x where the condition holds and y elsewhere; alone, the places where it holds."""
     if x is None:
         return FUNCTIONS["nonzero"](condition, as_tuple=True)
+    if condition.node.dtype.kind != "b":
+        got = f"{condition.dtype}"
+        raise RuntimeError(
+            lesson("torch.where(condition, x, y)", "wants truth values", got, hint="condition.bool()")
+        )
     a, b = alike(x, y)
     return lift(op("where")(condition.node, a, b), "where")
 
@@ -302,9 +355,48 @@ def where_of(x: Any, condition: Any, y: Any) -> Any:
 METHODS["where"] = METHODS.pop("where_of")
 
 
+def _of_one_dtype(called: str, *xs: Any) -> None:
+    """Raise RuntimeError for tensors of several dtypes, as PyTorch does where it promotes none."""
+    kinds = {str(x.dtype): x for x in xs}
+    if len(kinds) > 1:
+        raise RuntimeError(
+            lesson(called, "wants tensors of one dtype", " and ".join(kinds), hint="y.to(x.dtype)")
+        )
+
+
+@function
+def xlogy(x: Any, y: Any) -> Any:
+    """Return x log(y), and 0 where x is 0."""
+    nodes = alike(x, y, real=True)
+    kind = next(v.dtype for v in nodes if isinstance(v, Node))
+    both = (v if isinstance(v, Node) else constant(np.asarray(v, kind)) for v in nodes)  # SciPy's is wide
+    return applied("xlogy", "xlogy", *both)
+
+
+@function
+def ldexp(x: Any, y: Any) -> Any:
+    """Return x times 2 to the power y."""
+    return FUNCTIONS["mul"](x, pow(2.0, y))
+
+
+@function
+def heaviside(x: Any, y: Any) -> Any:
+    """Return 0 below 0, 1 above it, and y where x is 0; of one dtype."""
+    _of_one_dtype("torch.heaviside(x, values)", x, y)
+    return lift(cast(op("heaviside")(*kept_apart(x, y)), x.node.dtype), "heaviside")
+
+
+@function
+def square(x: Any) -> Any:
+    """Return x times x; truth values count as whole numbers."""
+    node = kept(x)
+    return lift(op("square")(cast(node, np.dtype(np.int64)) if node.dtype.kind == "b" else node), "pow")
+
+
 @function
 def lerp(x: Any, end: Any, weight: Any) -> Any:
-    """Return x + weight (end - x)."""
+    """Return x + weight (end - x), of tensors of one dtype."""
+    _of_one_dtype("torch.lerp(x, end, weight)", x, end, *[weight] * isinstance(weight, Tensor))
     return x + weight * (end - x)
 
 
@@ -317,16 +409,23 @@ def addcmul(x: Any, a: Any, b: Any, *, value: Any = 1) -> Any:
 @function
 def addcdiv(x: Any, a: Any, b: Any, *, value: Any = 1) -> Any:
     """Return x + value a / b."""
+    if "f" not in _kinds(a, b):
+        hint = "x + value * (a / b), or torch.div(a, b, rounding_mode='trunc')"
+        raise RuntimeError(lesson("torch.addcdiv(x, a, b)", "is not of two whole numbers", hint=hint))
     return x + value * a / b
 
 
 @function
-def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(
+    x: Any, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
+) -> Any:
     """Return x with numbers for NaN and the infinities: 0, and the largest there are, unless told otherwise."""
-    node = real(x)
+    node = kept_apart(x)[0]
+    if node.dtype.kind != "f":
+        return FUNCTIONS["clone"](x)
     limits = np.finfo(node.dtype)
     high, low = (limits.max if posinf is None else posinf), (limits.min if neginf is None else neginf)
-    node = np.where(np.isnan(node), nan, node)
+    node = np.where(np.isnan(node), 0.0 if nan is None else nan, node)
     node = np.where(node == np.inf, high, node)
     return lift(np.where(node == -np.inf, low, node), "nan_to_num")
 
@@ -334,6 +433,7 @@ def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: fl
 @function
 def isclose(x: Any, y: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Return where |x - y| <= atol + rtol |y|."""
+    _of_one_dtype("torch.isclose(x, y)", x, y)
     a, b = (v._value if isinstance(v, Node) else v for v in alike(x, y))
     return lift(np.isclose(a, b, rtol, atol, equal_nan))
 
@@ -354,6 +454,8 @@ def equal(x: Any, y: Any) -> bool:
 def sign(x: Any) -> Any:
     """Return -1, 0 or 1 by the sign of each entry; of what is no number 0, as PyTorch has it."""
     node = kept_apart(x)[0]
+    if node.dtype.kind == "b":
+        return FUNCTIONS["clone"](x)
     unknown = np.isnan(node._value) if node.dtype.kind == "f" else np.False_
     found = op("sign")(node)
     return lift(np.where(unknown, node.dtype.type(0), found) if unknown.any() else found, "sign")

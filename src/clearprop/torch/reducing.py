@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, function
@@ -44,9 +45,15 @@ PAIRS: dict[str, Any] = {
 
 
 def _axis(dim: Any) -> Any:
-    return (
-        tuple(dim) if isinstance(dim, (list, tuple)) and len(dim) else None if dim == () or dim == [] else dim
-    )
+    """Return NumPy's word for PyTorch's axes: one, several, or all for None and ()."""
+    if dim.__class__ is int or dim is None:
+        return dim
+    if isinstance(dim, (list, tuple)):
+        return tuple(map(_axis, dim)) if dim and None not in dim else None
+    if not is_whole(lowered := dim.node._value if isinstance(dim, Tensor) else dim):
+        wanted = "wants dim as a whole number, or as several of them"
+        raise TypeError(lesson("a function along axes", wanted, f"{dim!r:.40}", hint="dim=0, or dim=(0, 1)"))
+    return int(lowered)
 
 
 def _as(x: Any, dtype: Any) -> Any:
@@ -136,7 +143,7 @@ def _extreme(name: str, of_two: str) -> Any:
         x: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, other: Any = None
     ) -> Any:
         dim = axis if dim is None else dim
-        if isinstance(dim, Tensor) or other is not None:
+        if (isinstance(dim, Tensor) and isinstance(x, Tensor)) or other is not None:
             return FUNCTIONS[of_two](x, dim if other is None else other)
         if dim is None:
             return lift(op(name)(kept_apart(x)[0]), name)
@@ -167,7 +174,7 @@ for _name, _op in {
 
 
 @function
-def aminmax(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
+def aminmax(x: Any, *, dim: int | None = None, keepdim: bool = False) -> Any:
     """Return the smallest and the largest."""
     return FUNCTIONS["amin"](x, dim, keepdim), FUNCTIONS["amax"](x, dim, keepdim)
 
@@ -175,6 +182,8 @@ def aminmax(x: Any, *, dim: Any = None, keepdim: bool = False) -> Any:
 @function
 def logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:
     """Return log(sum(exp(x))) along axes, without overflow."""
+    if dim is None:
+        raise TypeError(lesson("torch.logsumexp(x, dim)", "wants dim", "None", hint="dim=-1, or dim=(0, 1)"))
     return lift(op("logsumexp")(real(x), axis=_axis(dim), keepdims=keepdim), "logsumexp")
 
 
@@ -233,7 +242,7 @@ def cummin(x: Any, dim: int) -> Any:
 @function
 def norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
     """Return the p-norm of the entries, of all or along axes."""
-    order = 2.0 if p in ("fro", None) else float(p)
+    order = 2.0 if p is None or (p.__class__ is str and p == "fro") else float(p)
     node = _floats("norm", x, dtype)
     axes = tuple(range(node.ndim)) if dim is None else _axis(dim)
     if axes.__class__ is int:
@@ -256,15 +265,18 @@ def dist(x: Any, y: Any, p: float = 2.0) -> Any:
 
 
 @function
-def nansum(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def nansum(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Return the sum of what is not NaN."""
-    return lift(np.nansum(kept_apart(x)[0], axis=_axis(dim), keepdims=keepdim), "nansum")
+    node = kept_apart(x)[0]
+    if node.dtype.kind == "f":
+        node = np.where(np.isnan(node), node.dtype.type(0), node)
+    return FUNCTIONS["sum"](lift(node, "nansum"), dim, keepdim, dtype=dtype)
 
 
 @function
 def nanmean(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     """Return the mean of what is not NaN."""
-    return lift(np.nanmean(kept_apart(x)[0], axis=_axis(dim), keepdims=keepdim), "nanmean")
+    return lift(np.nanmean(_floats("nanmean", x), axis=_axis(dim), keepdims=keepdim), "nanmean")
 
 
 @function
@@ -277,6 +289,11 @@ def count_nonzero(x: Any, dim: Any = None) -> Any:
 def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
     """Return the value below which a share q of the entries lies."""
     shares = q.node._value if isinstance(q, Tensor) else q
+    if isinstance(q, Tensor) and (q.node.dtype != x.node.dtype or q.ndim > 1):
+        got = f"shape {tuple(q.shape)}, {q.dtype}"
+        raise RuntimeError(
+            lesson("torch.quantile(x, q)", "wants q as a number or a vector of x's dtype", got)
+        )
     return lift(
         xp.quantile(_floats("quantile", x), shares, axis=dim, keepdims=keepdim, method=interpolation),
         "quantile",
@@ -318,8 +335,8 @@ def msort(x: Any) -> Any:
 def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
     """Return the k largest (or smallest) along an axis, in order, and where they are."""
     node = kept_apart(x)[0]
-    if node.ndim and k > node.shape[dim]:
-        raise RuntimeError(lesson("torch.topk(x, k)", f"wants k of {node.shape[dim]} or less", f"{k}"))
+    if not 0 <= k <= (node.shape[dim] if node.ndim else 1):
+        raise RuntimeError(lesson("torch.topk(x, k)", "wants k from 0 to the length of the axis", f"{k}"))
     index = np.take(_order(node, dim, largest), np.arange(k), axis=dim) if node.ndim else np.zeros((), int)
     return PAIRS["topk"](lift(picked(node, index, dim), "topk"), lift(index))
 
@@ -328,8 +345,11 @@ def topk(x: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool = Tru
 def kthvalue(x: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     """Return the k-th smallest along an axis, counted from 1, and where it is."""
     node = kept_apart(x)[0]
-    if not 1 <= k <= node.shape[dim]:
-        raise RuntimeError(lesson("torch.kthvalue(x, k)", f"wants k from 1 to {node.shape[dim]}", f"{k}"))
+    if not 1 <= k <= (node.shape[dim] if node.ndim else 1):
+        wanted = "wants k from 1 to the length of the axis"
+        raise RuntimeError(lesson("torch.kthvalue(x, k)", wanted, f"{k}"))
+    if not node.ndim:
+        return PAIRS["kthvalue"](lift(node, "kthvalue"), lift(constant(0)))
     return PAIRS["kthvalue"](
         *_found_at(node, np.take(_order(node, dim, False), [k - 1], axis=dim), dim, keepdim)
     )
@@ -350,6 +370,10 @@ def median(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
     It is NaN, the first one, where any entry is.
     """
     if dim is None:
+        if keepdim:
+            raise TypeError(lesson("torch.median(x, keepdim=True)", "wants dim, too", hint="dim=-1"))
+        if not x.node.size and x.node.dtype.kind == "f":
+            return lift(constant(x.node.dtype.type(np.nan)))
         return median(lift(np.reshape(kept_apart(x)[0], (-1,))), 0).values
     node = kept_apart(x)[0]
     if not node.shape[dim]:
@@ -374,14 +398,19 @@ def unique(
 @function
 def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     """Return how often each whole number is there."""
-    return lift(np.bincount(x.node._value, None if weights is None else weights.node._value, minlength))
+    if x.ndim != 1 or x.node.dtype.kind not in "iu" or (x.node.size and x.node._value.min() < 0):
+        got = f"shape {tuple(x.shape)}, {x.dtype}"
+        raise RuntimeError(lesson("torch.bincount(x)", "wants a vector of whole numbers of 0 or more", got))
+    given = None if weights is None else weights.node._value
+    found = np.bincount(x.node._value, given, minlength)
+    return lift(found if given is None or given.dtype.kind != "f" else found.astype(given.dtype))
 
 
 @function
 def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
     """Return how many entries lie in each of some intervals of equal length."""
-    array = x.node._value
-    ends = (array.min(), array.max()) if min == max == 0 else (min, max)
+    array = _floats("histc", x)._value
+    ends = (array.min(), array.max()) if min == max == 0 and array.size else (min, max)
     return lift(np.histogram(array, bins, ends)[0].astype(array.dtype))
 
 
@@ -389,9 +418,15 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
 def searchsorted(edges: Any, x: Any, *, right: bool = False, side: str | None = None) -> Any:
     """Return before which of the ordered edges each entry belongs."""
     side = side or ("right" if right else "left")
-    return lift(
-        np.asarray(xp.searchsorted(lower(edges)._value, np.asarray(getattr(lower(x), "_value", x)), side))
-    )
+    ordered, wanted = lower(edges)._value, np.asarray(getattr(lower(x), "_value", x))
+    if ordered.ndim < 2:
+        return lift(np.asarray(xp.searchsorted(ordered, wanted, side)))
+    if ordered.shape[:-1] != wanted.shape[:-1]:
+        got = f"{ordered.shape} and {wanted.shape}"
+        text = lesson("torch.searchsorted(edges, x)", "wants the same axes before the last", got)
+        raise RuntimeError(text)
+    rows = zip(ordered.reshape(-1, ordered.shape[-1]), wanted.reshape(-1, wanted.shape[-1]), strict=True)
+    return lift(np.stack([xp.searchsorted(a, b, side) for a, b in rows]).reshape(wanted.shape))
 
 
 @function
@@ -409,19 +444,21 @@ def diff(x: Any, n: int = 1, dim: int = -1) -> Any:
 @function
 def cov(x: Any, *, correction: int = 1) -> Any:
     """Return the covariances of the rows."""
-    return lift(np.cov(x := _floats("cov", x), ddof=correction).astype(x.dtype), "cov")  # NumPy's is float64
+    return lift(np.cov(x := real(x), ddof=correction).astype(x.dtype), "cov")  # NumPy's is float64
 
 
 @function
 def corrcoef(x: Any) -> Any:
     """Return the correlations of the rows."""
-    return lift(np.corrcoef(x := _floats("corrcoef", x)).astype(x.dtype), "corrcoef")
+    return lift(np.corrcoef(x := real(x)).astype(x.dtype), "corrcoef")
 
 
 @function
 def mode(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
     """Return the most frequent entry along an axis, of several the least, and where its last one is."""
     node = kept_apart(x)[0]
+    if not node.ndim:
+        return PAIRS["mode"](lift(node, "mode"), lift(constant(0)))
     rows = np.moveaxis(node._value, dim, -1)
     flat = rows.reshape(-1, rows.shape[-1])
     least = [(found := np.unique(row, return_counts=True))[0][found[1].argmax()] for row in flat]
@@ -460,7 +497,8 @@ FUNCTIONS["trapz"] = trapezoid
 @function
 def isin(x: Any, test: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
     """Tell of each entry whether it is among those of `test`."""
-    return lift(np.isin(lower(x)._value, getattr(lower(test), "_value", test), invert=invert))
+    entries, others = (np.asarray(getattr(lower(v), "_value", v)) for v in (x, test))
+    return lift(np.asarray(np.isin(entries, others, invert=invert)))
 
 
 @function
@@ -468,9 +506,9 @@ def unique_consecutive(
     x: Any, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
     """Return the entries, or the slices along `dim`, without repetitions next to each other."""
-    value = np.asarray(x.node._value)
+    value = np.atleast_1d(x.node._value)
     rows = value.reshape(-1) if dim is None else np.moveaxis(value, dim, 0)
-    other = (rows[1:] != rows[:-1]).reshape(max(len(rows) - 1, 0), -1).any(axis=1)
+    other = (rows[1:] != rows[:-1]).any(axis=tuple(range(1, rows.ndim)))
     begins = np.flatnonzero(np.r_[True, other][: len(rows)])
     counts = np.diff(np.r_[begins, len(rows)])
     found = [rows[begins] if dim is None else np.moveaxis(rows[begins], 0, dim)]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
@@ -18,7 +19,29 @@ from clearprop.torch.tensors import Tensor, kept_apart, lift, op, xp
 def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
     """Return a shape that was given as numbers or as one sequence."""
     given = args[0] if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+    for n in given:
+        if n.__class__ is not int:
+            break
+    else:
+        return tuple(given)
+    if not all(map(_whole_number, given)):
+        hint = "whole numbers, or one tuple of them: (2, 3)"
+        raise TypeError(lesson("a shape", "wants whole numbers", f"{args!r:.60}", hint=hint))
     return tuple(int(n) for n in given)
+
+
+def _whole_number(n: Any) -> bool:
+    return n.__class__ is int or is_whole(n.node._value if isinstance(n, Tensor) else n)
+
+
+def size_of(*args: Any) -> tuple[int, ...]:
+    """Return the shape of a new tensor: lengths of 0 or more."""
+    found = lengths(args)
+    if any(n < 0 for n in found):
+        raise RuntimeError(
+            lesson("a new tensor", "wants lengths of 0 or more", f"{found}", hint="0 for none")
+        )
+    return found
 
 
 def _axis(called: str, dim: int, ndim: int) -> int:
@@ -26,6 +49,14 @@ def _axis(called: str, dim: int, ndim: int) -> int:
         wanted = f"Dimension out of range (expected to be in range of [{-max(ndim, 1)}, {max(ndim, 1) - 1}]"
         raise IndexError(lesson(called, f"{wanted}, but got {dim})"))
     return dim % max(ndim, 1)
+
+
+def _axes(called: str, dims: tuple[int, ...], ndim: int) -> tuple[int, ...]:
+    """Return axes counted from the front, each once."""
+    found = tuple(_axis(called, d, ndim) for d in dims)
+    if len(set(found)) < len(found):
+        raise RuntimeError(lesson(called, "wants each axis once", f"{dims}"))
+    return found if ndim else ()
 
 
 def _whole(x: Tensor, shape: tuple[int, ...], called: str) -> tuple[int, ...]:
@@ -104,10 +135,11 @@ def unflatten(x: Tensor, dim: int, sizes: Any) -> Tensor:
 @function
 def squeeze(x: Tensor, dim: Any = None) -> Tensor:
     """Return the same memory without axes of length 1; an axis that is longer stays."""
-    dims = range(x.ndim) if dim is None else (dim,) if isinstance(dim, int) else dim
-    gone = tuple(
-        d for d in (_axis("torch.squeeze(x)", d, x.ndim) for d in dims) if x.ndim and x.shape[d] == 1
-    )
+    dims = range(x.ndim) if dim is None else lengths((dim,))
+    places = [_axis("torch.squeeze(x)", d, x.ndim) for d in dims]
+    if len(set(places)) < len(places):
+        raise RuntimeError(lesson("torch.squeeze(x, dim)", "wants each axis once", f"{dim}"))
+    gone = tuple(d for d in places if x.ndim and x.shape[d] == 1)
     return x.seen_through(lambda v: np.squeeze(v, axis=gone))
 
 
@@ -184,9 +216,9 @@ def expand_as(x: Tensor, other: Tensor) -> Tensor:
 
 
 @function
-def broadcast_to(x: Tensor, size: Any) -> Tensor:
+def broadcast_to(x: Tensor, *size: Any) -> Tensor:
     """Return the same memory repeated to a shape."""
-    return expand(x, size)
+    return expand(x, *size)
 
 
 @plain
@@ -217,12 +249,20 @@ def select(x: Tensor, dim: int, index: int) -> Tensor:
 @function
 def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return pieces along an axis, of the same memory: of one length (the last is shorter) or of several."""
+    if not x.ndim:
+        raise RuntimeError(lesson("torch.split(x, sizes)", "wants a tensor with an axis", "shape ()"))
     n = x.shape[_axis("torch.split(x)", dim, x.ndim)]
-    if isinstance(split_size, int):
+    if _whole_number(split_size):
+        split_size = int(split_size)
+        if split_size < 0 or (n and not split_size):
+            wanted = "wants a length above 0"
+            raise RuntimeError(lesson("torch.split(x, length)", wanted, f"{split_size}", hint=f"{n}"))
+        if not split_size:
+            return (x,)
         sizes = [min(split_size, n - i) for i in range(0, n, split_size)] or [0]
     else:
-        sizes = list(split_size)
-        if sum(sizes) != n:
+        sizes = [*lengths((split_size,))]
+        if sum(sizes) != n or min(sizes, default=0) < 0:
             raise RuntimeError(lesson("torch.split(x, sizes)", f"wants sizes that add up to {n}", f"{sizes}"))
     starts = np.cumsum([0, *sizes]).tolist()
     return tuple(narrow(x, dim, a, size) for a, size in zip(starts, sizes, strict=False))
@@ -231,17 +271,31 @@ def split(x: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
 @function
 def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Return at most that many pieces of equal length along an axis, of the same memory."""
-    return split(x, max(1, -(-x.shape[dim] // chunks)), dim)
+    if chunks < 1 or not x.ndim:
+        raise RuntimeError(lesson("torch.chunk(x, chunks)", "wants 1 piece or more, of an axis", f"{chunks}"))
+    n = x.shape[_axis("torch.chunk(x)", dim, x.ndim)]
+    return split(x, -(-n // chunks), dim) if n else split(x, [0] * int(chunks), dim)
 
 
 @function
 def tensor_split(x: Tensor, where: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return that many pieces, or the pieces between given places."""
-    n = x.shape[dim]
-    if isinstance(where, int):
+    if not x.ndim:
+        raise RuntimeError(lesson("torch.tensor_split(x)", "wants a tensor with an axis", "shape ()"))
+    n = x.shape[_axis("torch.tensor_split(x)", dim, x.ndim)]
+    if _whole_number(where):
+        if where < 1:
+            raise RuntimeError(lesson("torch.tensor_split(x, n)", "wants 1 piece or more", f"{where}"))
+        where = int(where)
         ends = np.cumsum([n // where + (i < n % where) for i in range(where)]).tolist()
     else:
-        ends = [*(min(max(e + n * (e < 0), 0), n) for e in where), n]
+        ends = [
+            *(
+                min(max(e + n * (e < 0), 0), n)
+                for e in lengths((where.tolist() if isinstance(where, Tensor) else where,))
+            ),
+            n,
+        ]
     starts = [0, *ends[:-1]]
     return tuple(narrow(x, dim, a, max(0, b - a)) for a, b in zip(starts, ends, strict=True))
 
@@ -249,7 +303,9 @@ def tensor_split(x: Tensor, where: Any, dim: int = 0) -> tuple[Tensor, ...]:
 @function
 def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """Return the entries along an axis, of the same memory."""
-    return tuple(select(x, dim, i) for i in range(x.shape[dim]))
+    return tuple(
+        select(x, dim, i) for i in range(x.shape[_axis("torch.unbind(x)", dim, x.ndim)] if x.ndim else -1)
+    )
 
 
 @function
@@ -261,18 +317,31 @@ def diagonal(x: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor
 @method
 def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
     """Return every window of `size` entries along an axis, `step` apart, its entries along a last axis."""
+    if not x.ndim:
+        return unfold(reshape(x, 1), dimension, size, step)[0]
     dim = _axis("t.unfold(...)", dimension, x.ndim)
+    if step < 1 or not 0 <= size <= x.shape[dim]:
+        wanted = f"wants a step above 0 and a size of {x.shape[dim]} or less"
+        raise RuntimeError(lesson("t.unfold(dimension, size, step)", wanted, f"{size}, {step}"))
     index = np.arange(0, x.shape[dim] - size + 1, step)[:, None] + np.arange(size)
     taken = np.take(kept_apart(x)[0], index, axis=dim)
     return lift(np.moveaxis(taken, dim + 1, -1), "unfold")
 
 
 # --- copies -----------------------------------------------------------------------------------------------
-def _joined(called: str, tensors: Sequence[Any]) -> list[Any]:
+_LISTS = (list, tuple)
+
+
+def _joined(called: str, tensors: Any) -> list[Any]:
     if isinstance(tensors, Tensor):
         tensors = tuple(tensors)
-    if not tensors or not all(isinstance(x, Tensor) for x in tensors):
-        raise TypeError(lesson(f"torch.{called}(tensors)", "wants a sequence of tensors", repr(tensors)[:60]))
+    several = tensors.__class__ in _LISTS or isinstance(tensors, Iterable)
+    if not several or not all(isinstance(x, Tensor) for x in tensors):
+        got, hint = repr(tensors)[:60], f"torch.{called}((x, y))"
+        raise TypeError(lesson(f"torch.{called}(tensors)", "wants a sequence of tensors", got, hint=hint))
+    if not tensors:
+        wanted = "expected a non-empty list of Tensors"
+        raise RuntimeError(lesson(f"torch.{called}(tensors)", wanted, hint=f"torch.{called}((x, y))"))
     nodes = kept_apart(*tensors)
     if len({x._value.dtype for x in nodes}) == 1:
         return nodes
@@ -280,11 +349,11 @@ def _joined(called: str, tensors: Sequence[Any]) -> list[Any]:
 
 
 @plain
-def cat(tensors: Any, dim: int = 0, *, axis: int | None = None) -> Tensor:
+def cat(tensors: Any, dim: int = 0) -> Tensor:
     """Return tensors one behind the other along an axis that they have; RuntimeError where shapes differ."""
     nodes = _joined("cat", tensors)
     nodes = [x for x in nodes if x.shape != (0,)] or nodes[:1]
-    return _put_together(np.concatenate, "cat", nodes, dim if axis is None else axis)
+    return lift(np.concatenate(nodes, axis=dim), "cat")
 
 
 PLAIN["concat"] = PLAIN["concatenate"] = cat
@@ -293,14 +362,7 @@ PLAIN["concat"] = PLAIN["concatenate"] = cat
 @plain
 def stack(tensors: Any, dim: int = 0) -> Tensor:
     """Return tensors of one shape along a new axis."""
-    return _put_together(np.stack, "stack", _joined("stack", tensors), dim)
-
-
-def _put_together(f: Callable[..., Any], called: str, nodes: list[Any], axis: int) -> Tensor:
-    try:
-        return lift(f(nodes, axis=axis), called)
-    except ValueError as error:
-        raise RuntimeError(*error.args) from error
+    return lift(np.stack(_joined("stack", tensors), axis=dim), "stack")
 
 
 @plain
@@ -330,7 +392,11 @@ def column_stack(tensors: Any) -> Tensor:
 @method
 def repeat(x: Tensor, *sizes: Any) -> Tensor:
     """Return the tensor laid out that many times along each axis."""
-    return tile(x, lengths(sizes))
+    times = lengths(sizes)
+    if len(times) < x.ndim or min(times, default=0) < 0:
+        wanted = f"wants a number for each of the {x.ndim} axes, of 0 or more"
+        raise RuntimeError(lesson("t.repeat(*sizes)", wanted, f"{times}", hint="t.tile(*sizes)"))
+    return tile(x, times)
 
 
 @function
@@ -352,7 +418,7 @@ def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None) -> Tensor
 @function
 def flip(x: Tensor, *dims: Any) -> Tensor:
     """Return the entries along axes in reverse order, copied."""
-    return lift(np.flip(kept_apart(x)[0], axis=lengths(dims)), "flip")
+    return lift(np.flip(kept_apart(x)[0], axis=_axes("torch.flip(x, dims)", lengths(dims), x.ndim)), "flip")
 
 
 @function
@@ -370,7 +436,13 @@ def flipud(x: Tensor) -> Tensor:
 @function
 def roll(x: Tensor, shifts: Any, dims: Any = None) -> Tensor:
     """Return the entries moved on along axes, those at the end to the start."""
-    return lift(np.roll(kept_apart(x)[0], shifts, axis=dims), "roll")
+    by, axes = lengths((shifts,)), () if dims is None else lengths((dims,))
+    if len(by) != len(axes) and (axes or len(by) != 1):
+        wanted, got = "wants as many shifts as dims", f"{len(by)} and {len(axes)}"
+        raise RuntimeError(
+            lesson("torch.roll(x, shifts, dims)", wanted, got, hint="a pair for two axes: (1, 2), (0, 1)")
+        )
+    return lift(np.roll(kept_apart(x)[0], by if axes else by[0], axis=axes or None), "roll")
 
 
 @function
@@ -382,13 +454,22 @@ def rot90(x: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 @function
 def tril(x: Tensor, diagonal: int = 0) -> Tensor:
     """Return the entries on and below a diagonal, 0 elsewhere."""
-    return lift(np.tril(kept_apart(x)[0], diagonal), "tril")
+    return lift(np.tril(_matrix("tril", x), diagonal), "tril")
 
 
 @function
 def triu(x: Tensor, diagonal: int = 0) -> Tensor:
     """Return the entries on and above a diagonal, 0 elsewhere."""
-    return lift(np.triu(kept_apart(x)[0], diagonal), "triu")
+    return lift(np.triu(_matrix("triu", x), diagonal), "triu")
+
+
+def _matrix(called: str, x: Tensor) -> Any:
+    if x.ndim < 2:
+        got = f"shape {tuple(x.shape)}"
+        raise RuntimeError(
+            lesson(f"torch.{called}(x)", "wants a tensor of 2 axes or more", got, hint="x[None]")
+        )
+    return kept_apart(x)[0]
 
 
 @function
@@ -408,23 +489,38 @@ def diag_embed(x: Tensor) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     """Return the coordinates of a grid, one tensor per axis."""
     given = tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors
-    return tuple(lift(list(xp.meshgrid(*kept_apart(*given), indexing=indexing))))
+    nodes = _joined("meshgrid", given)
+    if any(x.ndim > 1 for x in nodes) or len({x.dtype for x in given}) > 1:
+        got = ", ".join(f"{tuple(x.shape)} {x.dtype}" for x in given)
+        raise RuntimeError(
+            lesson("torch.meshgrid(*tensors)", "wants vectors of one dtype", got, hint="x.ravel()")
+        )
+    return tuple(lift(list(xp.meshgrid(*nodes, indexing=indexing))))
 
 
 @plain
 def cartesian_prod(*tensors: Any) -> Tensor:
     """Return every combination of entries of vectors, a row each."""
-    return stack([x.reshape(-1) for x in meshgrid(*tensors)], 1)
+    for x in tensors:
+        if isinstance(x, Tensor) and x.ndim != 1:
+            got = f"shape {tuple(x.shape)}"
+            raise RuntimeError(
+                lesson("torch.cartesian_prod(*tensors)", "wants vectors", got, hint="x.ravel()")
+            )
+    columns = [x.reshape(-1) for x in meshgrid(*tensors)]
+    return stack(columns, 1) if len(columns) > 1 else columns[0]
 
 
 @plain
 def block_diag(*tensors: Any) -> Tensor:
     """Return matrices along the diagonal of one, 0 elsewhere."""
     rows = []
-    total = sum(x.shape[1] for x in tensors)
+    matrices = [op("reshape")(x, (1, -1)) if x.ndim < 2 else x for x in _joined("block_diag", tensors)]
+    if any(x.ndim > 2 for x in matrices):
+        raise RuntimeError(lesson("torch.block_diag(*tensors)", "wants matrices", "more than 2 axes"))
+    total = sum(x.shape[1] for x in matrices)
     start = 0
-    for x in tensors:
-        node = kept_apart(x)[0]
+    for node in matrices:
         rows.append(np.pad(node, ((0, 0), (start, total - start - node.shape[1]))))
         start += node.shape[1]
     return lift(np.concatenate(rows), "cat")
@@ -475,8 +571,10 @@ def clone(x: Tensor, memory_format: Any = None) -> Tensor:
 
 def _at_least(n: int) -> Any:
     def at_least(*tensors: Any) -> Any:
+        several = len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
+        tensors = tuple(tensors[0]) if several else tensors
         made = tuple(x if x.ndim >= n else x.reshape((1,) * (n - x.ndim) + tuple(x.shape)) for x in tensors)
-        return made[0] if len(made) == 1 else made
+        return made if several or len(made) != 1 else made[0]
 
     at_least.__doc__ = f"Return tensors with {n} axes or more."
     return at_least
@@ -492,8 +590,9 @@ def _three(x: Tensor) -> Tensor:
 @plain
 def atleast_3d(*tensors: Any) -> Any:
     """Return tensors with 3 axes or more: a matrix with one behind, a vector with one on either side."""
-    made = tuple(map(_three, tensors))
-    return made[0] if len(made) == 1 else made
+    several = len(tensors) == 1 and isinstance(tensors[0], (list, tuple))
+    made = tuple(map(_three, tensors[0] if several else tensors))
+    return made if several or len(made) != 1 else made[0]
 
 
 PLAIN["atleast_1d"], PLAIN["atleast_2d"] = _at_least(1), _at_least(2)
@@ -503,6 +602,16 @@ PLAIN["row_stack"] = PLAIN["vstack"]
 def _split_along(axis: int) -> Any:
     def split_along(x: Tensor, indices_or_sections: Any) -> Any:
         dim = axis if x.ndim > 1 or axis != 1 else 0
+        name = "vhd"[axis] + "split"
+        if x.ndim < (1, 1, 3)[axis] + (axis == 0):
+            got = f"shape {tuple(x.shape)}"
+            raise RuntimeError(
+                lesson(f"torch.{name}(x)", "wants a tensor with more axes", got, hint="x[None]")
+            )
+        n = indices_or_sections
+        if _whole_number(n) and (n < 1 or x.shape[dim] % n):
+            wanted = f"wants a number that divides {x.shape[dim]}"
+            raise RuntimeError(lesson(f"torch.{name}(x, n)", wanted, f"{n}", hint="torch.tensor_split(x, n)"))
         return FUNCTIONS["tensor_split"](x, indices_or_sections, dim)
 
     return split_along

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.errors import lesson
+from clearprop.torch.answering import answering, tensors_of
 from clearprop.torch.names import FUNCTIONS
 from clearprop.torch.tensors import nearest
 
+_ASKED: dict[str, Any] = {}
 _THERE = {"expit": "sigmoid", "gammaln": "lgamma", "psi": "digamma"}
 _SAME = [
     "erf",
@@ -30,6 +32,7 @@ _SAME = [
 
 def __getattr__(name: str) -> Any:
     if name in _THERE or name in _SAME:
-        return FUNCTIONS[_THERE.get(name, name)]
+        own = _THERE.get(name, name)
+        return _ASKED.setdefault(name, answering(f"torch.special.{name}", FUNCTIONS[own], tensors_of(own)))
     hint = nearest(name, [*_THERE, *_SAME])
     raise AttributeError(lesson(f"torch.special.{name}", "there is no such function", hint=hint))

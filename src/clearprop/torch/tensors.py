@@ -16,6 +16,7 @@ from clearprop.graph import topological_order
 from clearprop.modes import mode, special
 from clearprop.registry import ops
 from clearprop.torch import cells, dtypes
+from clearprop.torch.answering import REFUSALS, answering, tell, tensors_of
 from clearprop.torch.cells import Cell, GradCell, Step
 from clearprop.torch.names import FUNCTIONS, METHODS
 from clearprop.torch.printing import text_of
@@ -113,6 +114,8 @@ class Tensor:
         other._cell, other._steps, other._detached = self._cell, (*self._steps, *steps), detached
         try:
             _ = other.node
+        except np.exceptions.AxisError:
+            raise
         except ValueError as error:
             raise RuntimeError(*error.args) from error
         return other
@@ -441,12 +444,9 @@ class Tensor:
 
     # --- methods are functions -----------------------------------------------------------------------------
     def __getattr__(self, name: str) -> Any:
-        found = METHODS.get(name) or FUNCTIONS.get(name)
+        found = _ASKED.get(name) or _asked(name)
         if found is not None:
             return MethodType(found, self)
-        found = FUNCTIONS.get(name[:-1]) if name.endswith("_") and not name.startswith("_") else None
-        if found is not None:
-            return functools.partial(_written, self, name, found)
         raise AttributeError(
             lesson(
                 f"torch.Tensor.{name}", "there is no such method", hint=nearest(name, [*METHODS, *FUNCTIONS])
@@ -497,9 +497,22 @@ class Tensor:
     def __iand__(self, y: Any) -> Any: return _written(self, "t &= y", FUNCTIONS["bitwise_and"], y)
     def __ior__(self, y: Any) -> Any: return _written(self, "t |= y", FUNCTIONS["bitwise_or"], y)
     def __ixor__(self, y: Any) -> Any: return _written(self, "t ^= y", FUNCTIONS["bitwise_xor"], y)
-    def __getitem__(self, index: Any) -> Any: return METHODS["__getitem__"](self, index)
-    def __setitem__(self, index: Any, value: Any) -> None: METHODS["__setitem__"](self, index, value)
     # fmt: on
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return METHODS["__getitem__"](self, index)
+        except REFUSALS as error:
+            tell("t[index]", "t[i, j], t[a:b], t[mask]", (index,), error)
+            raise
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        try:
+            METHODS["__setitem__"](self, index, value)
+        except REFUSALS as error:
+            tell(
+                "t[index] = v", "t[i, j] = number, or a tensor of the shape of t[i, j]", (index, value), error
+            )
+            raise
 
     __hash__: Any = object.__hash__
 
@@ -596,6 +609,26 @@ def _spread(new: Any, shape: tuple[int, ...], called: str) -> Any:
         got = f"shape {new.shape} does not fit {shape}"
         raise RuntimeError(lesson(called, "writes numbers of the tensor's own shape", got))
     return np.broadcast_to(new, shape)
+
+
+_ASKED: dict[str, Callable[..., Any]] = {}
+"""The methods that were asked for."""
+
+
+def _asked(name: str) -> Any:
+    """Return the method of this name, None if there is none; `x.name_` writes what the function gives."""
+    found = METHODS.get(name) or FUNCTIONS.get(name)
+    inside = name.removesuffix("_")
+    if found is None and inside != name and inside in FUNCTIONS and not name.startswith("_"):
+        function = FUNCTIONS[inside]
+
+        @functools.wraps(function)
+        def found(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+            return _written(self, name, function, *args, **kwargs)
+
+    if found is not None:
+        _ASKED[name] = answering(f"torch.Tensor.{name}", found, tensors_of(inside) or 1)
+    return _ASKED.get(name)
 
 
 def _written(self: Tensor, name: str, f: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
@@ -725,6 +758,8 @@ def through(f: Callable[..., Any], maker: str = "") -> Callable[..., Any]:
             kwargs = {k: lower(v) for k, v in kwargs.items()}
         try:
             return lift(f(*_inputs(args), **kwargs), maker)
+        except np.exceptions.AxisError:
+            raise
         except ValueError as error:
             raise RuntimeError(*error.args) from error
 
@@ -741,6 +776,13 @@ def cast(node: Any, dtype: np.dtype[Any]) -> Any:
     if node.dtype == dtype:
         return node
     return node.astype(dtype)
+
+
+def refuse_unfit(called: str, value: Any, dtype: np.dtype[Any]) -> None:
+    """Raise RuntimeError for NaN or infinity among whole numbers, which have none."""
+    if isinstance(value, float) and value - value != 0 and dtype.kind in "iu":
+        wanted = f"value cannot be converted to {dtypes.of(dtype)} without overflow"
+        raise RuntimeError(lesson(called, wanted, f"{value}", hint="x.float()"))
 
 
 def constant(x: Any) -> Any:

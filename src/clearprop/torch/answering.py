@@ -1,0 +1,298 @@
+"""Between a program and a function of tensors: PyTorch's words, the kinds of arguments, errors as lessons."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from clearprop.advice import advice, of_value
+from clearprop.arguments import is_number, is_whole
+from clearprop.errors import Lesson, at_line, lesson, taught
+from clearprop.hints import refuse_call
+from clearprop.refusal import COMPLAINTS, of_others, shown
+from clearprop.torch import dtypes
+
+Function = Callable[..., Any]
+REFUSALS = (*COMPLAINTS, RuntimeError, LookupError)
+_HERE = os.path.join(os.path.dirname(__file__), "")
+_OURS = {
+    "input": "x",
+    "self": "x",
+    "other": "y",
+    "exponent": "y",
+    "mat2": "y",
+    "vec": "y",
+    "vec2": "y",
+    "tensor": "y",
+    "axis": "dim",
+    "keepdims": "keepdim",
+}
+"""By a word of PyTorch's for an argument: what a function of this folder calls it."""
+
+_METHOD = "torch.Tensor."
+_WITH_CARE = frozenset(("out", "device"))
+_THEIRS = {"x": "input", "y": "other"}
+_SETTLED = (int, float, bool, str, type(None), list, tuple, dict, slice)
+"""Types whose values are all of one kind, so that calls with them are looked at once."""
+
+
+# --- of which kind an argument has to be -------------------------------------------------------------------
+class _Kind(NamedTuple):
+    word: str
+    fits: Callable[[Any], bool]
+    hint: Callable[[str, Any], str]
+
+
+def _is_tensor(x: Any) -> bool:
+    from clearprop.torch.tensors import Node, Tensor
+
+    return isinstance(x, (Tensor, Node))
+
+
+def _plain(x: Any) -> Any:
+    return x.node._value if hasattr(x, "node") else x
+
+
+def _as_tensor(name: str, x: Any) -> str:
+    return (of_value(x) if x is None or callable(x) else "") or "torch.tensor(x)"
+
+
+def _as_number(name: str, x: Any) -> str:
+    if isinstance(x, str) and x.strip().lstrip("-").isdigit():
+        return f"{name}={x.strip()}, without quotes"
+    if isinstance(x, float) and x - x == 0:
+        return f"{name}={int(x)}"
+    return f"{name}={int(x) if isinstance(x, bool) else 1}"
+
+
+def _as_truth(name: str, x: Any) -> str:
+    return f"{name}=True or {name}=False"
+
+
+_KINDS = {
+    "Tensor": _Kind("a tensor", _is_tensor, _as_tensor),
+    "int": _Kind("a whole number", lambda x: is_whole(_plain(x)), _as_number),
+    "float": _Kind("a number", lambda x: isinstance(x, bool) or is_number(_plain(x)), _as_number),
+    "bool": _Kind("True or False", lambda x: isinstance(x, (bool, np.bool_)), _as_truth),
+}
+"""By a parameter's annotation."""
+
+
+def _kind(parameter: inspect.Parameter) -> tuple[_Kind, bool] | None:
+    """Return what an argument has to be, and whether it may be None; None where it may be anything."""
+    word, _, other = str(parameter.annotation).partition(" | ")
+    kind = _KINDS.get(word)
+    several = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    if kind is None or several or other not in ("", "None"):
+        return None
+    return kind, bool(other)
+
+
+# --- a call -----------------------------------------------------------------------------------------------
+class _Asked:
+    """A function that programs call, and what is known of its calls."""
+
+    def __init__(self, called: str, function: Function, tensors: int) -> None:
+        self.called, self.function, self.tensors = called, function, tensors
+        self.known: set[Any] = set()
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """What it takes."""
+        return inspect.signature(self.function)
+
+    @functools.cached_property
+    def kinds(self) -> dict[str, tuple[_Kind, bool]]:
+        """Of which kind its arguments have to be, by name: the first ones are tensors."""
+        found = {}
+        for place, (name, parameter) in enumerate(self.signature.parameters.items()):
+            kind = _kind(parameter)
+            if place < self.tensors and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                kind = kind or (_KINDS["Tensor"], False)
+            if kind is not None:
+                found[name] = kind
+        return found
+
+    def examine(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Raise TypeError for arguments that the function does not take; tell whether their types say so."""
+        try:
+            given = self.signature.bind(*args, **kwargs).arguments
+        except TypeError:
+            refuse_call(self.called, self.signature, args, kwargs)
+            raise
+        settled = True
+        for name, value in given.items():
+            kind, optional = self.kinds.get(name, (None, True))
+            if kind is None or (value is None and optional):
+                continue
+            if not kind.fits(value):
+                raise TypeError(self.wants(name, kind, value))
+            settled = settled and (kind is _KINDS["Tensor"] or isinstance(value, _SETTLED))
+        return settled
+
+    def wants(self, name: str, kind: _Kind, value: Any) -> Lesson:
+        """Return what to say of an argument that is of another kind."""
+        word = _THEIRS.get(name, name)
+        got, hint = f"{shown(value)} ({type(value).__name__})", kind.hint(word, value)
+        return lesson(f"{self.called}({word}=)", f"wants {word} as {kind.word}", got, at_line(), hint)
+
+    def in_words(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the function with PyTorch's words for its arguments, and with `out=`."""
+        names, as_they_are = self.signature.parameters, not kwargs.keys() & _WITH_CARE
+        for word in _OURS.keys() & kwargs.keys() - names.keys():
+            if _OURS[word] in names:
+                kwargs[_OURS[word]] = kwargs.pop(word)
+                as_they_are = False
+        out = kwargs.pop("out", None)
+        if out is not None:
+            self._refuse_out(out)
+        settled = self.examine(args, kwargs)
+        dtypes.here(kwargs.get("device"))
+        found = self.function(*args, **kwargs)
+        if settled and as_they_are:
+            self.known.add(key)
+        return found if out is None else out.write(found.node, self.called)
+
+    def _refuse_out(self, out: Any) -> None:
+        if self.called.startswith(_METHOD):
+            wanted = "got an unexpected keyword argument"
+            hint = f"torch.{self.called[len(_METHOD) :]}(..., out=)"
+            raise TypeError(lesson(f"{self.called}(...)", wanted, "out", at_line(), hint))
+        if not _is_tensor(out):
+            raise TypeError(self.wants("out", _KINDS["Tensor"], out))
+
+    # --- what it says --------------------------------------------------------------------------------------
+    @property
+    def form(self) -> str:
+        """How it is called."""
+        parameters = self.signature.parameters.values()
+        names = [str(p.replace(annotation=p.empty)) for p in parameters if p.name not in ("_", "out")]
+        called = self.called.replace(_METHOD, "t.")
+        names = names[called != self.called :]
+        return f"{called}({', '.join(_THEIRS.get(name, name) for name in names)})"
+
+    def tell(self, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> None:
+        """Raise what a call ended in as PyTorch's class and a whole lesson; return where that is to stay."""
+        values = [*map(shown, args), *(f"{name}={shown(x)}" for name, x in kwargs.items())]
+        tell(f"{self.called}({', '.join(values)})", self.form, args, error)
+
+
+def tell(called: str, form: str, args: tuple[Any, ...], error: Exception) -> None:
+    """Raise an error that a call ended in as PyTorch's class and a whole lesson.
+
+    Returns where the error itself is to be raised: it is of that class, and its lesson is whole by now, or a
+    person's own function has raised it, which was called on the way.
+    """
+    if "is_own" in vars(error) or of_others(error):
+        return
+    kind = _class(error)
+    if taught(error):
+        error.args = (whole(error.args[0], form),)
+        if isinstance(error, kind):
+            return
+        raise kind(error.args[0]) from error
+    said = " ".join(str(error).split()) or type(error).__name__
+    numbers = [_plain(x) for x in args if not isinstance(x, str)]
+    raise kind(whole(lesson(called, said, "", at_line(), advice(said, numbers)), form)) from error
+
+
+def _class(error: Exception) -> type[Exception]:
+    """Return the class that PyTorch has for what NumPy, Python or the core object to."""
+    if isinstance(error, (TypeError, AttributeError)):
+        return type(error) if isinstance(error, TypeError) else TypeError
+    if isinstance(error, IndexError):
+        return IndexError
+    here = _raised_in(error).startswith(_HERE) and taught(error)
+    return type(error) if here or isinstance(error, RuntimeError) else RuntimeError
+
+
+def _raised_in(error: Exception) -> str:
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        name, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
+    return name
+
+
+def whole(text: Lesson, form: str) -> Lesson:
+    """Return a lesson with the parts that it lacks: where it was called, and how it is called.
+
+    >>> print(whole(lesson("torch.t(x)", "wants a matrix"), "torch.t(input)"))  # doctest: +ELLIPSIS
+    torch.t(x): wants a matrix.
+      At ...
+      Try torch.t(input).
+    """
+    head, *rest = text.split("\n")
+    if not any(line.startswith("  At ") for line in rest) and (line := at_line()):
+        rest.insert(0, f"  {line}")
+    if not any(line.startswith("  Try ") for line in rest):
+        rest.append(f"  Try {form}.")
+    return Lesson("\n".join([head, *rest]))
+
+
+_TENSORS = {
+    0: "add sub subtract mul multiply div divide true_divide floor_divide remainder pow float_power xlogy "
+    "bucketize isin bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift",
+    2: "maximum minimum fmax fmin atan2 arctan2 hypot logaddexp logaddexp2 heaviside nextafter ldexp "
+    "logical_and logical_or logical_xor isclose allclose equal dist cdist outer ger inner kron cross lerp "
+    "masked_select masked_fill take",
+    3: "masked_scatter addcmul addcdiv addmm addmv addbmm baddbmm",
+}
+_FIRST = {name: n for n, names in _TENSORS.items() for name in names.split()}
+"""How many of a function's first arguments are tensors, where it is not the first alone."""
+
+
+def tensors_of(name: str) -> int:
+    """Return how many of a function's first arguments have to be tensors: the first, as a rule.
+
+    >>> tensors_of("exp"), tensors_of("maximum"), tensors_of("mul")
+    (1, 2, 0)
+    """
+    return _FIRST.get(name, 1)
+
+
+def _types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return of what types the arguments are, by their places and names."""
+    if len(args) == len(kwargs) == 1:
+        for name, x in kwargs.items():
+            return args[0].__class__, name, x.__class__
+    return (*map(type, args), *kwargs, *map(type, kwargs.values()))
+
+
+def answering(called: str, function: Function, tensors: int = 0) -> Function:
+    """Return a function as programs call it, of whose arguments the first so many are tensors.
+
+    Arguments of another kind than is wanted are refused, and what goes wrong inside is told as a lesson of
+    PyTorch's class. The function itself is as it was: those of this folder call each other at no cost.
+    """
+    asked = _Asked(called, function, tensors)
+    known = asked.known
+
+    @functools.wraps(function)
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        try:
+            if kwargs:
+                key = _types(args, kwargs)
+                if key in known:
+                    return function(*args, **kwargs)
+                return asked.in_words(key, args, kwargs)
+            n = len(args)
+            if n == 1:
+                key = args[0].__class__
+            elif n == 2:
+                key = args[0].__class__, args[1].__class__
+            else:
+                key = (*map(type, args),)
+            if key not in known and asked.examine(args, kwargs):
+                known.add(key)
+            return function(*args)
+        except REFUSALS as error:
+            asked.tell(args, kwargs, error)
+            raise
+
+    answer.__name__ = answer.__qualname__ = called.rpartition(".")[2]
+    return answer
