@@ -13,7 +13,6 @@ import numpy as np
 from clearprop.advice import advice, of_value
 from clearprop.arguments import is_number, is_whole
 from clearprop.errors import Lesson, at_line, lesson, taught
-from clearprop.hints import refuse_call
 from clearprop.refusal import COMPLAINTS, of_others, shown
 from clearprop.torch import dtypes
 
@@ -122,9 +121,9 @@ class _Asked:
         """Raise TypeError for arguments that the function does not take; tell whether their types say so."""
         try:
             given = self.signature.bind(*args, **kwargs).arguments
-        except TypeError:
-            refuse_call(self.called, self.signature, args, kwargs)
-            raise
+        except TypeError as error:
+            text = lesson(f"{self.called}(...)", str(error), "", at_line(), self.form)
+            raise TypeError(text) from None
         settled = True
         for name, value in given.items():
             kind, optional = self.kinds.get(name, (None, True))
