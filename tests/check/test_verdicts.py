@@ -244,6 +244,17 @@ HARD = {
         np.array([0.0, 1.0, 0.5]),
     ),
     "a root by cancellation": (lambda x: (-x[0] + np.sqrt(x[0] ** 2 - 4 * x[1])) / 2, np.array([1e8, 1.0])),
+    "solve with Vandermonde": (lambda a: np.linalg.solve(a, np.ones(7)), np.vander(np.linspace(1, 2, 7))),
+    "softplus as written": (lambda x: np.log(1 + np.exp(x)), np.array([-40.0, -36.0, 0.0])),
+    "logsumexp as written": (lambda x: np.log(np.sum(np.exp(x))), np.array([0.0, -50.0, -700.0])),
+    "sigmoid as written": (lambda x: 1 / (1 + np.exp(-x)), np.array([-40.0, -700.0])),
+    "1 - cos": (lambda x: (1 - np.cos(x)) / x**2, np.array([1e-3, 1e-7, 0.1])),
+    "sin(x) / x": (lambda x: np.sin(x) / x, np.array([1e-9, 1e-3, 3.0])),
+    "a bound a billionth away": (lambda x: np.clip(x, 0, 1) ** 2, np.array([1 + 1e-9, 0.5])),
+    "float16 inside": (lambda x: np.sum(np.tanh(x.astype(np.float16)).astype(float)), np.array([0.3, -1.1])),
+    "a large number in between": (lambda x: (x[0] + 1e8) - 1e8 + x[1] ** 2, np.array([0.3, 1.0])),
+    "terms that cancel": (lambda x: np.sum(x * 1e16) - np.sum(x * 1e16) + np.sum(x), np.array([0.3, 1.7])),
+    "gammaln": (clearprop.scipy.special.gammaln, np.array([1e-8, 2.0, 1e6, -0.5 + 1e-9])),
     **{f"logistic map, {n} links": (logistic(n), 0.3) for n in (10, 20, 30, 40, 45, 50, 60, 80)},
 }
 

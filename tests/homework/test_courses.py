@@ -234,7 +234,63 @@ class Node:
                 x.grad += node.grad * slope
 """
 
+# Gradients are arrays without axes, which `+=` changes where they lie.
+BUFFERS = """
+import numpy as np
+
+
+def fitted(g, shape):
+    while np.ndim(g) > len(shape):
+        g = g.sum(axis=0)
+    repeated = tuple(k for k, n in enumerate(shape) if n == 1)
+    return np.sum(g, axis=repeated, keepdims=True) if repeated else g
+
+
+class Tensor:
+    def __init__(self, data, inputs=(), passed=None):
+        self.data = np.asarray(data, dtype=float)
+        self.grad, self.inputs, self.passed = np.zeros_like(self.data), inputs, passed
+
+    def __mul__(self, other):
+        other = other if isinstance(other, Tensor) else Tensor(other)
+
+        def passed(g):
+            self.grad += fitted(g * other.data, self.data.shape)
+            other.grad += fitted(g * self.data, other.data.shape)
+
+        return Tensor(self.data * other.data, (self, other), passed)
+
+    def __sub__(self, other):
+        other = other if isinstance(other, Tensor) else Tensor(other)
+
+        def passed(g):
+            self.grad += fitted(g, self.data.shape)
+            other.grad -= fitted(g, other.data.shape)
+
+        return Tensor(self.data - other.data, (self, other), passed)
+
+    def __rsub__(self, other):
+        return Tensor(other) - self
+
+    def backward(self):
+        order, seen = [], set()
+
+        def visit(node):
+            if id(node) not in seen:
+                seen.add(id(node))
+                for x in node.inputs:
+                    visit(x)
+                order.append(node)
+
+        visit(self)
+        self.grad = np.ones_like(self.data)
+        for node in reversed(order):
+            if node.passed:
+                node.passed(node.grad)
+"""
+
 HOMEWORKS = {
+    "buffers": (BUFFERS, ["Tensor"]),
     "course": (COURSE, ["AddNode", "MultiplyNode", "PowerNode", "ReluNode"]),
     "method": (METHOD, ["AddNode", "MultiplyNode", "PowerNode", "ReluNode"]),
     "engine": (ENGINE, ["Value"]),
@@ -245,6 +301,9 @@ HOMEWORKS = {
 # homework, class, what is right, what is wrong instead, the criterion that must fail
 # fmt: off
 FAULTS = [
+    ("buffers", "Tensor", "fitted(g * other.data", "fitted(other.data", "chain rule"),
+    ("buffers", "Tensor", "other.grad -= fitted", "other.grad += fitted", "local derivative"),
+    ("buffers", "Tensor", "Tensor(other) - self", "self - Tensor(other)", "value"),
     ("course", "AddNode", "self.b.grad += self.grad\n", "self.b.grad -= self.grad\n", "local derivative"),
     (
         "course",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from clearprop.check.plane import in_pairs
 from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradient_of, gradients, random_weights, split
 from clearprop.check.report import Entry, Report, untold
+from clearprop.check.shaken import coarsen, rounding
 from clearprop.check.single import compare_single
 from clearprop.check.taylor import taylor_check
 from clearprop.errors import GradientError
@@ -23,6 +25,7 @@ from clearprop.see.algebra.labels import must_be_a_function
 
 TOLERANCE = 1e-9  # relative, on top of ten times the numerical error; a 0.1 % fault is a million times larger
 WHOLE_JACOBIAN = 1_000_000  # entries up to which all are kept, to say what went wrong
+UNDERFLOW = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)  # products of smaller numbers are 0
 MOST = 2000  # entries of one input that are checked one by one; of more, a sample, and all along directions
 ROWS = 64  # outputs up to which each is checked on its own; beyond, weighed sums of all
 
@@ -83,8 +86,14 @@ def _compare(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> N
     pull = gradients(f, probe.arrays, inputs)
     weights, pulled = _weighings(probe, pull, told, np.random.default_rng(seed))
     beyond = _reached(probe, pull, ~told)
+    before = deepcopy(report)
     for j in probe.moving:
         _compare_input(report, probe, j, at, weights, [p[j] for p in pulled], beyond, seed)
+    if report.wrong and (shaken := rounding(probe, f, weights, np.random.default_rng(seed))) is not None:
+        vars(report).update(vars(before))
+        coarsen(probe, at, shaken)
+        for j, blur in zip(probe.moving, shaken.gradients, strict=True):
+            _compare_input(report, probe, j, at, weights, [p[j] for p in pulled], beyond, seed, blur)
     if not probe.steady(at):
         report.refuse(RANDOM)
     report.evaluations += probe.evaluations
@@ -132,6 +141,7 @@ def _compare_input(
     pulled: list[Any],
     beyond: dict[int, Any],
     seed: int,
+    blur: Any = None,
 ) -> None:
     x = probe.arrays[j]
     rows = [np.zeros_like(x) if g is None else np.asarray(plain(g)) for g in pulled]
@@ -148,7 +158,8 @@ def _compare_input(
     if j in beyond:
         measured.lost |= beyond[j].reshape(-1)[chosen]
     analytic = np.array([g.reshape(-1)[chosen] for g in rows], np.float64)
-    judge(report, measured, analytic, probe.eps)
+    off = 0.0 if blur is None else blur.reshape(len(rows), -1)[:, chosen]
+    judge(report, measured, analytic, probe.eps, off)
 
 
 class Measured:
@@ -206,12 +217,16 @@ class Measured:
             self.jacobian[:, k] = value
 
 
-def judge(report: Report, m: Measured, analytic: Any, eps: float) -> None:
-    """Hold the gradients (a row per weighing) against what was measured, and sort them into the report."""
+def judge(report: Report, m: Measured, analytic: Any, eps: float, blur: Any = 0.0) -> None:
+    """Hold the gradients (a row per weighing) against what was measured, and sort them into the report.
+
+    `blur` is how far rounding moves the gradients themselves.
+    """
     with np.errstate(all="ignore"):
         size = np.maximum(np.abs(analytic), np.abs(m.value))
-        allowed = 10 * m.error + TOLERANCE * np.abs(m.value) + 64 * eps * m.total
-        vague = m.lost | ~((m.error <= 1e-4 * size) | _zero(m, analytic, eps))
+        blur = np.where(m.kink, 0.0, 4 * blur)  # at a kink it chooses a side
+        allowed = 10 * m.error + TOLERANCE * np.abs(m.value) + 64 * eps * m.total + blur + UNDERFLOW
+        vague = m.lost | (blur > 1e-4 * size) | ~((m.error <= 1e-4 * size) | _zero(m, analytic, eps))
         between = (analytic >= m.low - 1e-3 * size - allowed) & (analytic <= m.high + 1e-3 * size + allowed)
         right = np.where(m.kink, between, np.abs(analytic - m.value) <= allowed)
         wrong = ~right & ~m.lost

@@ -18,6 +18,7 @@ PATIENCE = 30  # halvings for an entry that has not converged by then: a kink or
 RESOLVED = 1e-7  # a slope whose error is above this share of it has not converged
 RETREATS = 15  # times that a first step which leaves the domain is cut to an eighth
 CLOSE = (2.0**-20, 2.0**-31, 2.0**-42)  # of the first step: where what was found is looked at once more
+WIDE = 0.1  # of the larger one-sided slope: a kink, though a function rounds too coarsely to know both well
 TOGETHER = 4096  # slopes that are worked on together
 Shifted: TypeAlias = Callable[[float], tuple[Any, float]]
 """All outputs as a function of how far an input is shifted, with the shift that rounding left of it."""
@@ -295,7 +296,11 @@ def _gap(left: _Estimates, right: _Estimates) -> Any:
 def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight: Any) -> Slopes:
     """Choose, for each output, among the central estimate, both sides' mean, and the only side there is."""
     apart = _gap(left, right)
-    kink = apart & _roughly(left) & _roughly(right) & ~straight
+    larger = np.maximum(np.abs(left[0]), np.abs(right[0]))
+    bend = np.abs(right[0] - left[0])
+    far = bend > WIDE * larger
+    known = far | (_roughly(left) & _roughly(right))
+    kink = apart & known & ~straight
     mean, spread = (left[0] + right[0]) / 2, left[1] + right[1]
     better = ~apart & (spread < central[1])
     value = np.where(better, mean, central[0])

@@ -116,8 +116,13 @@ class Probe:
         with np.errstate(all="ignore"):
             values = np.abs([at, *(self._shifted(t) for t in (-FIRST_STEP, FIRST_STEP)), *self._apart()])
             largest = np.max(values[np.isfinite(values)], initial=0.0)
-        self.murky = noise > min(MURKY * self.eps, MURKIEST) * largest
+        self.largest: float = float(largest)
+        self.murky = self.is_murky(noise)
         return at
+
+    def is_murky(self, noise: Any) -> Any:
+        """Tell which outputs are little but rounding, going by the standard deviation of that."""
+        return noise > min(MURKY * self.eps, MURKIEST) * self.largest
 
     def steady(self, at: Any) -> bool:
         """Whether the function gives the same, called twice more, and leaves random states as they were."""

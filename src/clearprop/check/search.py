@@ -69,9 +69,15 @@ class Search:
         self.scales = np.concatenate(
             [np.full(p.size, probe.scale(j)) for j, p in zip(gradient, parts, strict=True)]
         )
+        self.blur: NDArray[Any] = np.zeros(self.size)  # how far rounding moves the gradient
         self.left_out: NDArray[Any] = np.zeros(self.size, bool)
         self.blamed: list[Entry] = []
         self.reasons: list[str] = []
+
+    def minds(self, blur: Any) -> bool:
+        """Tell whether as much rounding in the gradient's entries could be seen along a direction."""
+        size = np.linalg.norm(self.gradient * self.scales)
+        return bool(blur @ self.scales > TOLERANCE * size / 100)
 
     def direction(self, in_proportion: bool = False) -> Any:
         """Return a direction of random signs and of sizes between a half and one and a half: of the entries
@@ -164,8 +170,10 @@ class Search:
 
     def _outside(self, entry: Entry, found: Slopes) -> bool:
         """Whether a gradient is outside of the slopes on both sides of a kink."""
-        left, right = found.left[self.used], found.right[self.used]
-        low, high = np.minimum(left, right), np.maximum(left, right)
+        value, left, right = found.value[self.used], found.left[self.used], found.right[self.used]
+        kink = found.kink[self.used]
+        low = np.where(kink, np.minimum(left, right), value)
+        high = np.where(kink, np.maximum(left, right), value)
         up, down = np.maximum(self.weights, 0.0), np.minimum(self.weights, 0.0)
         least, most = float(up @ low + down @ high), float(up @ high + down @ low)
         allowed = 1e-3 * max(abs(least), abs(most), abs(entry.analytic)) + 10 * entry.error
@@ -190,6 +198,7 @@ class Search:
         error = float(np.abs(self.weights) @ found.error)
         size = max(float(np.linalg.norm(self.gradient * v)), abs(measured))
         large = float(np.abs(self.weights) @ np.maximum(np.abs(self.at), self.terms))
+        error += float(self.blur @ np.abs(v))
         allowed = 10 * error + TOLERANCE * size
         off = abs(told - measured)
         wrong = off > allowed and math.isfinite(error)
@@ -253,7 +262,7 @@ class Search:
         at[self.used], terms[self.used] = self.at, self.terms
         found = measure(shifted, steps, self.probe.eps, at, terms)
         numerical = float(self.weights @ found.value[self.used])
-        error = float(np.abs(self.weights) @ found.error[self.used])
+        error = float(np.abs(self.weights) @ found.error[self.used]) + float(self.blur[k])
         index = tuple(int(n) for n in np.unravel_index(i, self.probe.arrays[j].shape))
         return Entry(j, index, float(self.gradient[k]), numerical, error), found
 

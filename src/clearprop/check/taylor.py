@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradients, random_weights, split
 from clearprop.check.report import Entry, Judged, untold
 from clearprop.check.search import Along, Search
+from clearprop.check.shaken import coarsen, rounding
 from clearprop.errors import GradientError, lesson
 from clearprop.hints import refuse_texts
 from clearprop.see.algebra.labels import must_be_a_function
@@ -141,15 +143,33 @@ def _tested(
         return report
     weights = split(np.concatenate([w.reshape(-1) for w in weights]) * told, probe.shapes)
     given = _given(f, probe, gradient, weights)
-    search = Search(probe, given, np.concatenate([w.reshape(-1) for w in weights]), rng)
+    row = np.concatenate([w.reshape(-1) for w in weights])
+    before = deepcopy(report)
+    state = rng.bit_generator.state
+    search = Search(probe, given, row, rng)
+    _search(report, search, locate)
+    shaken = rounding(probe, f, [row], np.random.default_rng(0)) if report.wrong else None
+    if shaken is None:
+        return report
+    blur = np.concatenate([g.reshape(-1) for g in shaken.gradients]) if gradient is None else search.blur
+    if coarsen(probe, at, shaken) or search.minds(blur):
+        vars(report).update(vars(before))
+        rng.bit_generator.state = state
+        search = Search(probe, given, row, rng)
+        search.blur = blur
+        _search(report, search, locate)
+    return report
+
+
+def _search(report: TaylorReport, search: Search, locate: bool) -> None:
+    """Try all directions, and write what was found into the report."""
     search.leave_out_what_is_not_finite()
     tried: list[tuple[Along, Any]] = []
-    for k in range(directions):
+    for k in range(report.directions):
         v = search.direction(in_proportion=k % 2 == 1)
         found, v = search.beside_kinks(v)
         tried.append((found, v))
     _enter(report, search, tried, locate)
-    return report
 
 
 def _given(f: Callable[..., Any], probe: Probe, gradient: Any, weights: list[Any]) -> dict[int, Any]:

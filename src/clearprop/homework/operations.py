@@ -23,6 +23,10 @@ OPERATORS: dict[str, tuple[str, Callable[..., Any], int]] = {
     "a @ b": ("__matmul__", operator.matmul, 2),
     "a ** 3": ("__pow__", lambda a: a**3, 1),
     "-a": ("__neg__", operator.neg, 1),
+    "2 + a": ("__radd__", lambda a: 2 + a, 1),
+    "2 - a": ("__rsub__", lambda a: 2 - a, 1),
+    "2 * a": ("__rmul__", lambda a: 2 * a, 1),
+    "2 / a": ("__rtruediv__", lambda a: 2 / a, 1),
 }
 METHODS = ("exp", "log", "tanh", "sigmoid", "relu", "sin", "cos", "square", "sqrt")
 SHORT = {"mul": "multiply", "times": "multiply", "sub": "subtract", "minus": "subtract", "plus": "add"}

@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from copy import copy
 from types import FunctionType
 from typing import Any
 
@@ -86,7 +87,7 @@ class Passes:
         with student.fresh():
             try:
                 output, deep = self._small_graph()
-                before = [student.grad(x) for x in deep]
+                before = [copy(student.grad(x)) for x in deep]  # an array may be added to where it lies
                 above = ones(student.value(output))
                 student.set_grad(output, above)
             except Exception:
@@ -178,5 +179,5 @@ def _wanted(function: Any) -> list[inspect.Parameter]:
 
 def _changed(before: Any, after: Any) -> bool:
     if after is before:
-        return False
+        return False  # None, or a number
     return before is None or bool(np.any(np.asarray(after) != np.asarray(before)))
