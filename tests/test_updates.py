@@ -362,3 +362,49 @@ def test_a_value_is_changed_in_place_however_often_its_line_runs(names):
         assert np.array_equal(w.value, [0.0, 4 - k])
     with pytest.raises(ValueError, match="read-only"):
         w.value[0] = 1.0
+
+
+def through_an_axis(w):
+    w.T[...] -= 1
+
+
+def under_a_name(w):
+    v = w[:]
+    v -= 1
+
+
+def an_entry_of_a_row(w):
+    w[0][1] = 7
+
+
+def of_each_row(w):
+    for row in w:
+        row *= 2
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("change", [through_an_axis, under_a_name, an_entry_of_a_row, of_each_row])
+def test_a_view_of_what_has_another_name_is_not_changed_alone(change, compiled):
+    """NumPy writes through it; a leaf is given a new array, of which the view would know nothing."""
+    w = Tensor(np.ones((2, 3)))
+
+    def step():
+        with no_grad():
+            change(w)
+        return w.sum()
+
+    with pytest.raises(TypeError, match="change a view alone"):
+        (clearprop.compile(step) if compiled else step)()
+    assert np.array_equal(w.value, np.ones((2, 3)))
+
+
+def test_a_view_that_nobody_else_sees_is_changed_and_what_is_stored_again_too():
+    w = Tensor(np.ones((2, 3)))
+    with no_grad():
+        v = (w + 1).reshape(-1)
+        v *= 2
+        w[0] -= 3
+        w[1, :] = 5
+
+    assert np.array_equal(v.value, np.full(6, 4.0))
+    assert np.array_equal(w.value, [[-2.0] * 3, [5.0] * 3])

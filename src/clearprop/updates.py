@@ -136,7 +136,8 @@ def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], s
     call = f"t {sign} y"
     if _computed(tensor, y) and (found := _rebound(tensor, y, name, call, refs)) is not None:
         return found
-    _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor")
+    into = kind_of_statement(sys._getframe(2)) != "entry"  # `w[i] -= y` stores what it changed in w again
+    _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor", into)
     recorded = mode.recorder is not None
     new: Any = np.array(tensor._value)
     try:
@@ -297,8 +298,11 @@ def rebound_array(ufunc: Any, inputs: tuple[Any, ...], keywords: dict[str, Any])
     return _kept_an_array(new if new.dtype == array.dtype else new.astype(array.dtype))
 
 
-def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
-    """Object to changing what a graph remembers, or what a gradient would have to pass through."""
+def _allowed(tensor: Any, y: Any, call: str, new: str, into: bool = True) -> None:
+    """Object to changing what a graph remembers, what a gradient would have to pass through, or a view alone.
+
+    A view is not changed itself where the statement stores it again (`into` is False).
+    """
     needs = tensor.requires_grad or (_is_tensor(y) and y.requires_grad)
     if hasattr(tensor, "content") or (mode.grad_enabled and needs and tensor.op is not None):
         wanted = "would change a value that the graph remembers and that has another name, a view or an owner"
@@ -308,9 +312,25 @@ def _allowed(tensor: Any, y: Any, call: str, new: str) -> None:
         hint = f"`with clearprop.no_grad():` around it where a leaf is updated, or {new}"
     elif tensor.op is not None and tensor.requires_grad:
         wanted, hint = "only a leaf can be changed: the graph remembers this value", new
+    elif into and not tensor.requires_grad and _is_view_of_what_is_held(tensor._value):
+        wanted = "would change a view alone, and not what it shows, as NumPy does"
+        hint = f"{new}, t = t.copy() before it, or the change of what it shows: w[i] -= step for w[i]"
     else:
         return
     raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
+
+
+def _is_view_of_what_is_held(array: Any) -> bool:
+    """Whether an array shows the memory of one that something else has, too.
+
+    >>> import numpy as np
+    >>> x = np.zeros((2, 2))
+    >>> _is_view_of_what_is_held(x.T), _is_view_of_what_is_held(np.zeros((2, 2)).T)
+    (True, False)
+    """
+    if array.__class__ is not np.ndarray or array.base is None:
+        return False
+    return sys.getrefcount(array.base) > 2  # which this view holds, and the call
 
 
 def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:

@@ -48,3 +48,21 @@ def test_compiled_is_eager(name, executor):
 
     assert np.allclose(compiled().value, eager, rtol=1e-13, atol=1e-13)
     assert np.allclose(w.grad, gradient, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("executor", ["numpy", "llvm"])
+@pytest.mark.parametrize("subscripts", ["ab,Ab->", "ab,Ab->b", "ab,b->", "ab,cd->", "ab,ab->", "ab,Ab->Ab"])
+def test_an_einsum_sums_products_where_one_of_two_arrays_alone_has_a_label(subscripts, executor):
+    """The sum first, and then the product, gave inf for inf - inf: (0.3 - 0.8) * inf."""
+    x = np.array([[0.3, -0.5], [-np.inf, 1.0], [2.0, np.inf]])
+    y = x[1] if subscripts == "ab,b->" else x
+
+    def f(x, y):
+        return np.einsum(subscripts, np.tanh(x), y)
+
+    with np.errstate(invalid="ignore"):
+        wanted = np.einsum(subscripts, np.tanh(x), y)
+        found = cp.compile(f, executor=executor)(Tensor(x), Tensor(y))
+
+    assert np.array_equal(np.isnan(found.value), np.isnan(wanted))
+    assert found.value == pytest.approx(wanted, nan_ok=True)

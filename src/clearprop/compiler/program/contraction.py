@@ -12,6 +12,8 @@ import numpy as np
 from clearprop.compiler.program.builder import Builder, Unlowered
 from clearprop.compiler.program.ir import Value
 
+_LARGEST = 16  # how many times the entries of two arrays their products may have that are summed afterwards
+
 
 @dataclass(frozen=True)
 class Labelled:
@@ -34,6 +36,8 @@ def contracted(b: Builder, subscripts: str, xs: Sequence[Value]) -> Value:
     if not arrow or "." in subscripts or dtype.kind not in "biuf" or dtype.name == "float16":
         raise Unlowered("einsum that is not written out, or of small floats")
     terms = [_plain(b, t, b.cast(x, dtype)) for t, x in zip(labels, xs, strict=True)]
+    if len(terms) == 2:
+        terms = [_two(b, terms[0], terms[1], output)]
     while len(terms) > 1:
         terms = [_summed(b, t, _needed(terms, i, output)) for i, t in enumerate(terms)]
         i, j = min(itertools.combinations(range(len(terms)), 2), key=lambda pair: _cost(terms, pair, output))
@@ -83,6 +87,15 @@ def _spread(b: Builder, x: Labelled, order: Sequence[str]) -> Value:
 
 
 # --- two arrays ---------------------------------------------------------------------------------------------
+def _two(b: Builder, x: Labelled, y: Labelled, output: str) -> Labelled:
+    """The product of two, before what one of them alone has is summed: (1 - 2) * inf is not inf - 2 inf."""
+    lone = "".join(c for c in x.labels + y.labels if (c in x.labels) != (c in y.labels) and c not in output)
+    _, entries = _cost([x, y], (0, 1), output + lone)
+    if lone and entries > _LARGEST * (x.value.size + y.value.size):
+        raise Unlowered("a sum of more products than are to be held")
+    return _pair(b, x, y, output + lone)
+
+
 def _needed(terms: list[Labelled], i: int, output: str) -> str:
     return output + "".join(t.labels for k, t in enumerate(terms) if k != i)
 
