@@ -165,11 +165,12 @@ def test_tiers_that_would_end_late_run_a_share_of_their_tests_and_say_so(tool, m
     first, second = tool.in_turn(tiers, [], tool.Deadline(1_000, pace=3.0, began=0.0))
 
     assert first.share == pytest.approx(1_000 / 1_200)
-    assert second.share == pytest.approx((1_000 - 4 * 83) / 1_200, abs=0.01)  # at the pace of the first
-    assert clock[0] == pytest.approx(1_000, abs=10)
+    pace = (100 * 3 + 4 * 83) / (100 + 83)  # between what was said and that of the first
+    assert second.share == pytest.approx((1_000 - 4 * 83) / (300 * pace), abs=0.01)
+    assert 1_000 < clock[0] < 1_150  # a third tier would have had less
     assert [words[0] for words in told] == ["--share=0.83", f"--share={second.share:.2f}"]
     assert "Drawn: 83% of its tests." in first.closing()
-    (whole,) = tool.in_turn(tiers[:1], [], tool.Deadline(float("inf"), pace=3.0))
+    (whole,) = tool.in_turn(tiers[:1], [], tool.Deadline(float("inf"), pace=3.0, began=clock[0]))
     assert (whole.share, told[-1]) == (1.0, [])
     assert "Drawn" not in whole.closing()
 

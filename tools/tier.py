@@ -41,6 +41,7 @@ except ImportError:
     )
 
 ROOT = Path(__file__).resolve().parents[1]
+KNOWN = 100  # so many seconds of limits is the pace worth that a deadline begins with
 LEAST = 0.05  # the smallest share of its tests that a tier runs
 SLOW = 10.0  # seconds from which a single test is named
 BLAS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # how many threads a product may take
@@ -181,7 +182,7 @@ class Deadline:
     def share(self, tiers: Sequence[Tier]) -> float:
         """Return which part of the tests of these tiers can run in the time that is left."""
         passed = time.monotonic() - self.began
-        pace = max(self.pace, passed / self.ran) if self.ran else self.pace
+        pace = (KNOWN * self.pace + passed) / (KNOWN + self.ran)  # what has run counts more and more
         planned = pace * sum(tier.limit for tier in tiers)
         return min(1.0, max((self.seconds - passed) / planned, LEAST))
 

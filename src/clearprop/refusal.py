@@ -125,7 +125,7 @@ def tells(function: F) -> F:
             return function(*args, **kwargs)
         except COMPLAINTS as error:
             name = called.__name__
-            given = [x for x in args if not callable(x)]  # a function is what these may be called with
+            given = [x for x in args if isinstance(x, type) or not callable(x)]  # some take a function
             better = told(f"{name}({', '.join(map(shown, args))})", given, error, form(function, name))
             if better is error:
                 raise
