@@ -295,6 +295,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         for tier in chosen:
             environment(tier)
         return 0
+    if (
+        signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    ):  # in the background: tests of Ctrl-C need what it does
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     results = in_turn(chosen, rest, Deadline(args.within, args.pace))
     if len(results) > 1:
         print("\n" + table(results), flush=True)

@@ -12,7 +12,8 @@ import numpy as np
 from clearprop.compiler.program.builder import Builder, Unlowered
 from clearprop.compiler.program.ir import Value
 
-_LARGEST = 16  # how many times the entries of two arrays their products may have that are summed afterwards
+_LARGEST = 16  # how many times the entries of two arrays their products may have that are summed afterwards,
+_FEW = 65536  # or so many
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _two(b: Builder, x: Labelled, y: Labelled, output: str) -> Labelled:
     """The product of two, before what one of them alone has is summed: (1 - 2) * inf is not inf - 2 inf."""
     lone = "".join(c for c in x.labels + y.labels if (c in x.labels) != (c in y.labels) and c not in output)
     _, entries = _cost([x, y], (0, 1), output + lone)
-    if lone and entries > _LARGEST * (x.value.size + y.value.size):
+    if lone and entries > max(_FEW, _LARGEST * (x.value.size + y.value.size)):
         raise Unlowered("a sum of more products than are to be held")
     return _pair(b, x, y, output + lone)
 
