@@ -318,7 +318,7 @@ OPS = [
 _NO_FORMULA = """
     erf erfc ndtr gamma gammaln digamma zeta beta betaln erfinv erfcinv ndtri log_ndtr
     i0 i1 i0e i1e j0 j1 y0 y1 k0 k1 jv iv nextafter betainc betaincc betaincinv binom gammainc gammaincc
-    gammainccinv gammaincinv rgamma stdtr poch
+    gammainccinv gammaincinv rgamma stdtr poch digamma_rise
 """
 
 
