@@ -17,8 +17,8 @@ BY_SHAPE |= {"log_gamma_density", "log_beta_density", "log_student_density"}
 UNITS = {"cotdg": 256}
 """A plain file has SciPy's own cotangent, that of a rounded 90 - x degrees; ours is 1 / tandg(x)."""
 
-REFUSED = {"max", "min", "argmax", "argmin", "in_domain", *BY_SHAPE}
-"""Of complex numbers, whose order is refused by asking who runs them; `in_domain` looks at numbers."""
+REFUSED = {"max", "min", "argmax", "argmin", "in_domain", "off_kinks", *BY_SHAPE}
+"""Of complex numbers, whose order is refused by asking who runs them; two look at numbers, and may raise."""
 
 
 def written(f, xs):
