@@ -408,3 +408,40 @@ def test_a_view_that_nobody_else_sees_is_changed_and_what_is_stored_again_too():
 
     assert np.array_equal(v.value, np.full(6, 4.0))
     assert np.array_equal(w.value, [[-2.0] * 3, [5.0] * 3])
+
+
+def before_it_changes():
+    table = Tensor(np.zeros((3, 2)), requires_grad=False)
+    for i in range(1, 3):
+        last = table[i - 1]
+        table[i] = 2 * last + 1
+    return table
+
+
+def whose_rows_were_looked_at():
+    x = Tensor([[0.0, 2.0], [4.0, 2.0], [2.0, 2.0]], requires_grad=False)
+    for row in x:
+        row.sum()
+    flat = x.reshape(-1)
+    x -= flat.mean()
+    return x + 2
+
+
+def of_what_is_gone():
+    rows = list(2 * Tensor([[0.0, 1.0], [1.0, 1.0], [3.0, 1.0]], requires_grad=False))
+    for row in rows:
+        row += 1
+    return np.stack(rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "wanted"),
+    [
+        (before_it_changes, [[0.0, 0.0], [1.0, 1.0], [3.0, 3.0]]),
+        (whose_rows_were_looked_at, [[0.0, 2.0], [4.0, 2.0], [2.0, 2.0]]),
+        (of_what_is_gone, [[1.0, 3.0], [3.0, 3.0], [7.0, 3.0]]),
+    ],
+)
+def test_an_owner_is_changed_though_it_was_looked_at_and_so_are_pieces_without_one(changed, wanted):
+    """A Tensor is no view of memory of its own, which made each of these a change of a view."""
+    assert np.array_equal(changed().value, wanted)

@@ -124,7 +124,7 @@ class Tensor(ChangedByHand, Shared):
             special.complexes = True
         elif requires_grad and kind != "f":
             array = array.astype(np.float64)
-        self._value = array[()]
+        self._value = array if array.ndim else array[()]  # no view of it: who shows it, shows this array
         self.grad = None
         self.op, self.inputs, self.values, self.attrs, self.serial = None, (), (), {}, 0
         self.name, self.requires_grad = name, requires_grad

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import opcode
 import operator
 import sys
@@ -98,7 +99,7 @@ class ChangedByHand:
             new[_plain(index)] = given
         except (TypeError, ValueError, IndexError) as error:
             raise _said(error, "t[i] = v", tensor, value) from error
-        tensor._value = new[()]
+        tensor._value = new if new.ndim else new[()]
 
     # fmt: off
     def __iadd__(self, y: Any) -> Any: return _update(self, y, "add", operator.iadd, "+=")
@@ -147,7 +148,7 @@ def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], s
     if recorded:
         tensor.value = ops[name].two(tensor, y).astype(tensor.dtype)
     else:
-        tensor._value = new[()]
+        tensor._value = new if new.ndim else new[()]
     return tensor
 
 
@@ -312,7 +313,7 @@ def _allowed(tensor: Any, y: Any, call: str, new: str, into: bool = True) -> Non
         hint = f"`with clearprop.no_grad():` around it where a leaf is updated, or {new}"
     elif tensor.op is not None and tensor.requires_grad:
         wanted, hint = "only a leaf can be changed: the graph remembers this value", new
-    elif into and not tensor.requires_grad and _is_view_of_what_is_held(tensor._value):
+    elif into and not tensor.requires_grad and _shows_a_tensor(tensor._value):
         wanted = "would change a view alone, and not what it shows, as NumPy does"
         hint = f"{new}, t = t.copy() before it, or the change of what it shows: w[i] -= step for w[i]"
     else:
@@ -320,17 +321,21 @@ def _allowed(tensor: Any, y: Any, call: str, new: str, into: bool = True) -> Non
     raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
 
 
-def _is_view_of_what_is_held(array: Any) -> bool:
-    """Whether an array shows the memory of one that something else has, too.
+def _shows_a_tensor(array: Any) -> bool:
+    """Whether an array shows the memory of a Tensor.
 
     >>> import numpy as np
-    >>> x = np.zeros((2, 2))
-    >>> _is_view_of_what_is_held(x.T), _is_view_of_what_is_held(np.zeros((2, 2)).T)
+    >>> from clearprop import Tensor
+    >>> x = Tensor(np.zeros((2, 2)))
+    >>> _shows_a_tensor(x._value.T), _shows_a_tensor(np.zeros((2, 2)).T)
     (True, False)
     """
     if array.__class__ is not np.ndarray or array.base is None:
         return False
-    return sys.getrefcount(array.base) > 2  # which this view holds, and the call
+    base = array.base
+    if sys.getrefcount(base) <= 3:  # this view, the name here and the call hold it
+        return False
+    return any(_is_tensor(owner) and owner._value is base for owner in gc.get_referrers(base))
 
 
 def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:

@@ -153,6 +153,10 @@ def test_a_length_that_depends_on_a_tensor_that_needs_a_gradient_is_refused():
     with pytest.raises(TypeError, match=r"Try start \+ step \* np.arange\(n\)"):
         np.arange(T)
     numpy.testing.assert_array_equal(np.arange(np.argmax(V), 3), [1, 2])
+    numpy.testing.assert_array_equal(np.arange(stop=3, dtype=float), [0.0, 1.0, 2.0])
+    numpy.testing.assert_array_equal(np.arange(start=1, stop=6, step=2), [1, 3, 5])
+    with pytest.raises(TypeError, match="requires stop"):
+        np.arange(start=3)
 
 
 def test_entries_of_an_iterable_and_with_their_indices():

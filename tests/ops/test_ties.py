@@ -28,6 +28,7 @@ SMOOTH = {  # functions of sorted entries that treat all alike
     "products of two": lambda x: pairs(np.sort(x)),
     "variance": lambda x: np.var(np.sort(x)) * np.sum(x),
     "a norm": lambda x: np.linalg.norm(np.sort(x)),
+    "sorted again": lambda x: np.sort(x) @ np.sort(x) + np.sum(np.sort(x) ** 2 * np.exp(np.sort(x))),
     "each alone": lambda x: np.min(x) ** 2 + np.median(x) ** 2 + np.max(x) ** 2,
     "each place": lambda x: sum(np.sort(x)[k] ** 3 for k in range(3)),
 }

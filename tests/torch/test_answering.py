@@ -71,3 +71,13 @@ def test_functions_are_the_same_each_time_they_are_asked_for():
     assert torch.relu is torch.relu
     assert torch.zeros is torch.zeros
     assert torch.relu.__name__ == "relu"
+
+
+@pytest.mark.parametrize("name", ["relu", "elu", "silu", "hardtanh"])
+def test_an_input_that_is_named_is_written_into(name):
+    function = getattr(torch.nn.functional, name)
+    x = torch.tensor([-2.0, 3.0])
+    wanted = function(x).tolist()
+
+    assert function(input=x, inplace=True) is x
+    assert x.tolist() == wanted

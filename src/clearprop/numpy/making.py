@@ -142,20 +142,28 @@ def full(
 
 
 @telling
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *args: Any, **kwargs: Any) -> Any:
+def arange(start: Any = None, /, stop: Any = None, step: Any = 1, *args: Any, **kwargs: Any) -> Any:
     """Return NumPy's arange, whose length depends on values: TypeError where one of them needs a gradient.
 
     >>> arange(2, 8, 3)
     array([2, 5])
     """
-    if any(map(_needed, (start, stop, step))):
+    if any(map(_needed, (start, stop, step, kwargs.get("start")))):
         wanted = "would drop the gradient: how many entries there are depends on values"
         hint = "start + step * np.arange(n), or np.linspace(start, stop, n)"
         raise TypeError(
             lesson("np.arange(start, stop, step)", wanted, "a Tensor that needs one", at_line(), hint)
         )
+    if start is None:  # all ends are given by their names
+        ends = {name: _number(x) for name, x in kwargs.items()} | {"step": _number(step)}
+        making: Any = np.arange  # its overloads name no `start`
+        return making(**ends) if stop is None else making(stop=_number(stop), **ends)
     given = (start,) if stop is None and step == 1 else (start, stop, step)
-    return np.arange(*(x.item() if isinstance(x, Tensor) else x for x in given), *args, **kwargs)
+    return np.arange(*map(_number, given), *args, **kwargs)
+
+
+def _number(x: Any) -> Any:
+    return x.item() if isinstance(x, Tensor) else x
 
 
 def take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:

@@ -146,7 +146,7 @@ def responses(g: Any, z: Tensor, pull: Pull, weights: list[Any]) -> list[Any] | 
     known = mode.recorder is None and not any(isinstance(x, BatchTensor) for x in (g, z))
     if not between or not _is_short(between, mode.recorder is None, False):
         return None
-    if any(_compares(node, known) for node in between):
+    if any(_compares(node, known) and twin(node, z) is None for node in between):
         return None
     return _responses(g, z, between, pull, weights, False)
 

@@ -30,7 +30,7 @@ OPERATIONS = {
         "scatter": "Verteilen",                         "reshape": "Umformung",
         "transpose": "Transponierte",                   "swapaxes": "vertauschte Achsen",
         "moveaxis": "verschobene Achse",                "ravel": "flach gelegt",
-        "squeeze": "ohne leere Achsen",                 "expand dims": "neue Achse",
+        "squeeze": "ohne leere Achse",                  "expand dims": "neue Achse",
         "broadcast to": "Wiederholung",                 "flip": "umgedreht",
         "roll": "verschoben",                           "concatenate": "angehängt",
         "stack": "gestapelt",                           "pad": "Rand",

@@ -32,7 +32,8 @@ def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
                 wanted = "is what PyTorch gave up"
                 raise TypeError(lesson(f"F.{name}({old}=False)", wanted, hint='reduction="sum" or "none"'))
         found = computing(*args, **kwargs)
-        return args[0].write(found.node, f"F.{name}(inplace=True)") if writes else found
+        x = args[0] if args else kwargs[parameters[0]]
+        return x.write(found.node, f"F.{name}(inplace=True)") if writes else found
 
     return function
 
