@@ -101,6 +101,21 @@ SILENT = Facts()
 """What an op says that says nothing."""
 
 
+def stays_a_call(why: str) -> Callable[..., Any]:
+    """Return the `Facts.lower` of an op that a compiled step calls as it is; `explain()` prints `why`.
+
+    >>> facts = Facts(lower=stays_a_call("SciPy's functions are called"))
+    >>> facts.lower()
+    Traceback (most recent call last):
+    TypeError: SciPy's functions are called
+    """
+
+    def lower(*symbols: Any, **attrs: Any) -> Any:
+        raise TypeError(why)
+
+    return lower
+
+
 @cache
 def script_library() -> str:
     """Return the JavaScript of `cp`, the functions that scripts name and JavaScript lacks: `cp.power(x, y)`.

@@ -21,7 +21,7 @@ import numpy as np
 
 from clearprop.batch import by_entries
 from clearprop.define import define
-from clearprop.facts import Facts
+from clearprop.facts import Facts, stays_a_call
 from clearprop.registry import ops
 
 # digamma's series at infinity: the coefficients of a^-2, a^-4 and so on
@@ -38,10 +38,6 @@ _MANY = 100.0  # degrees from which on Student's series has all digits
 
 def _special() -> Any:
     return importlib.import_module("scipy.special")
-
-
-def _as_it_is(*xs: Any, **attrs: Any) -> Any:
-    raise TypeError("SciPy's functions are called")
 
 
 def entries(of: Callable[..., Any], xs: tuple[Any, ...]) -> Any:
@@ -245,7 +241,7 @@ def _student_turn(order: int, df: Any, t: Any) -> Any:
 
 
 # --- the ops ------------------------------------------------------------------------------------------------
-_FACTS = Facts(kinks=False, lower=_as_it_is)
+_FACTS = Facts(kinks=False, lower=stays_a_call("SciPy's functions are called"))
 _A, _B, _X = np.array([0.4, 1.3, 14.0]), np.array([2.2, 0.7, 13.0]), np.array([[0.4], [0.6]])
 
 

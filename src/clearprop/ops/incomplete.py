@@ -25,7 +25,7 @@ import numpy as np
 
 from clearprop.batch import by_entries
 from clearprop.define import define
-from clearprop.facts import Facts
+from clearprop.facts import Facts, stays_a_call
 from clearprop.ops.densities import (
     log_beta_of,
     log_beta_slope,
@@ -59,10 +59,6 @@ def _tail(name: str, *xs: Any, **attrs: Any) -> Any:
     """Return the logarithm of a share, whose chapter is read when it is asked for."""
     importlib.import_module("clearprop.ops.tails")
     return ops[name](*xs, **attrs)
-
-
-def _as_it_is(*xs: Any, **attrs: Any) -> Any:
-    raise TypeError("a quadrature is a call")
 
 
 # --- Bell's polynomials -------------------------------------------------------------------------------------
@@ -505,7 +501,7 @@ def solves(
 
 
 # --- the ops ------------------------------------------------------------------------------------------------
-_FACTS = Facts(kinks=False, lower=_as_it_is)
+_FACTS = Facts(kinks=False, lower=stays_a_call("a quadrature is a call"))
 _A, _B, _X = np.array([0.4, 1.3, 4.0]), np.array([2.2, 0.7, 3.0]), np.array([[0.3], [0.6]])
 SIDES = "below", "above"
 

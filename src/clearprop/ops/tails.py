@@ -19,7 +19,7 @@ import numpy as np
 
 from clearprop.batch import by_entries
 from clearprop.define import define
-from clearprop.facts import Facts
+from clearprop.facts import Facts, stays_a_call
 from clearprop.ops.densities import entries, log_beta, parts_of
 from clearprop.ops.incomplete import beta_part, beta_tail, gamma_shares, gamma_tail
 from clearprop.registry import ops
@@ -35,10 +35,6 @@ def _special() -> Any:
 
 def _of(name: str, *xs: Any, **attrs: Any) -> Any:
     return ops[name](*xs, **attrs)
-
-
-def _as_it_is(*xs: Any, **attrs: Any) -> Any:
-    raise TypeError("SciPy's functions are called")
 
 
 # --- values -------------------------------------------------------------------------------------------------
@@ -95,7 +91,7 @@ def _quantile(df: Any, q: Any) -> Any:
 
 
 # --- the ops ------------------------------------------------------------------------------------------------
-_FACTS = Facts(kinks=False, lower=_as_it_is)
+_FACTS = Facts(kinks=False, lower=stays_a_call("SciPy's functions are called"))
 _A, _B, _X = np.array([0.4, 1.3, 4.0]), np.array([2.2, 0.7, 3.0]), np.array([[0.3], [0.6]])
 _BOTH = {"above": False}, {"above": True}
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clearprop.interop.onnx.sequence_layers import between
+from clearprop.interop.onnx.sequence_layers import UsersById, between
 from clearprop.registry import ops
 from clearprop.tensor import Tensor
 
@@ -118,7 +118,7 @@ class AttentionCall:
 
 
 def attention_calls(
-    mine: list[Attended], theirs: list[Attended], users: dict[int, list[Any]], opset: int
+    mine: list[Attended], theirs: list[Attended], users: UsersById, opset: int
 ) -> list[AttentionCall]:
     """Return the calls that are one operator, in both recordings: only their results are seen outside."""
     found = []

@@ -14,6 +14,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
+from clearprop.interop.onnx.sequence_layers import UsersById
 from clearprop.loops.body import Applied, Shaped, Written
 from clearprop.loops.scan import Turns, parts
 from clearprop.tensor import Tensor
@@ -211,13 +212,10 @@ class Choices:
     of_result: dict[int, Choice]
 
     def __init__(
-        self, choices: list[Choice], order: list[Tensor], outputs: list[Tensor], together: list[list[Tensor]]
+        self, choices: list[Choice], order: list[Tensor], users: UsersById, together: list[list[Tensor]]
     ) -> None:
         seen = {id(n) for n in order}
-        self._users: dict[int, set[int]] = {id(z): {0} for z in outputs}  # 0 is nobody's: it is used outside
-        for n in order:
-            for x in n.inputs if n.op is not None else ():
-                self._users.setdefault(id(x), set()).add(id(n))
+        self._users = {n: set(found) for n, found in users.items()}
         for group in (*together, *(c.chosen for c in choices)):
             for n in group:
                 self._users.setdefault(id(n), set()).update(

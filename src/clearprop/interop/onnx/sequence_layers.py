@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from clearprop import nn, tree
+from clearprop.graph import users_in
 from clearprop.tensor import Tensor
+
+UsersById = dict[int, set[int]]
 
 ORDERS: dict[type[nn.Module], tuple[int, ...]] = {
     nn.RNN: (0,),
@@ -130,7 +133,7 @@ class Listening:
         if plain and len(given) in (1, 1 + m.states) and not m.proj_size and _held(m, given):
             self.calls.append((m, given, tree.leaves(output)))
 
-    def found(self, users: dict[int, list[Any]]) -> list[SequenceCall]:
+    def found(self, users: UsersById) -> list[SequenceCall]:
         """Return the calls of which nothing is seen outside but their results."""
         whole = []
         for m, given, results in self.calls:
@@ -140,18 +143,15 @@ class Listening:
         return whole
 
 
-def users_of(order: list[Tensor], outputs: list[Tensor]) -> dict[int, list[Any]]:
-    """Return by the identity of each node those that were computed from it; None is whoever called."""
-    users: dict[int, list[Any]] = {}
-    for n in order:
-        for x in n.inputs if n.op is not None else ():
-            users.setdefault(id(x), []).append(n)
+def users_by_id(order: list[Tensor], outputs: list[Tensor]) -> UsersById:
+    """Return for each node those that were computed from it, all by `id`; 0 is whoever called."""
+    users = {id(x): {id(n) for n, _ in found} for x, found in users_in(order).items()}
     for z in outputs:
-        users.setdefault(id(z), []).append(None)
+        users.setdefault(id(z), set()).add(0)
     return users
 
 
-def between(results: list[Any], given: list[Any], users: dict[int, list[Any]]) -> list[Tensor] | None:
+def between(results: list[Any], given: list[Any], users: UsersById) -> list[Tensor] | None:
     """Return the computed nodes that lead from what was given to the results.
 
     None where one of them is used elsewhere, or where a result is none that was computed.
@@ -168,5 +168,5 @@ def between(results: list[Any], given: list[Any], users: dict[int, list[Any]]) -
         rest += [x for x in n.inputs if isinstance(x, Tensor)]
     outs = {id(z) for z in results}
     hidden = [n for n in found.values() if id(n) not in outs]
-    seen = any(id(u) not in found for n in hidden for u in users.get(id(n), ()))
+    seen = any(u not in found for n in hidden for u in users.get(id(n), ()))
     return None if seen else hidden

@@ -16,7 +16,7 @@ from clearprop.graph import topological_order
 from clearprop.interop.onnx.attention import Attended, attention_calls
 from clearprop.interop.onnx.flow import Choice, Choices, Recorded, as_beside, write_op
 from clearprop.interop.onnx.layers import layer_of
-from clearprop.interop.onnx.sequence_layers import Listening, users_of
+from clearprop.interop.onnx.sequence_layers import Listening, users_by_id
 from clearprop.interop.onnx.writer import Batch, Writer
 from clearprop.modes import Observer, observed
 from clearprop.rows import LENGTHS, lengths, with_rows
@@ -214,7 +214,7 @@ class _Walk:
         order = _ordered(self.first[1])
         self.twins = self._twins(order)
         self.layers = layer_of(self.model, order, self.g.opset) if self.model is not None else {}
-        users = users_of(order, self.first[1])
+        users = users_by_id(order, self.first[1])
         mine, theirs = (run[2].attentions for run in (self.first, self.second or self.first))
         attended = attention_calls(mine, theirs, users, self.g.opset)
         calls: list[Any] = [*self.heard.found(users), *attended]
@@ -230,7 +230,7 @@ class _Walk:
                 lesson("save_onnx(path, f, x)", "these ops are not in ONNX", ", ".join(missing), hint=hint)
             )
         together = [call.results for call in calls]
-        self.choices = Choices(self.first[2].choices, order, self.first[1], together)
+        self.choices = Choices(self.first[2].choices, order, users, together)
         self._write(order, None)
         return [self._name(z) for z in self.first[1]]
 

@@ -9,18 +9,18 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import at_line, lesson
-from clearprop.facts import Facts
+from clearprop.facts import Facts, stays_a_call
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops
 from clearprop.scipy.rest import reader
-from clearprop.scipy.sparse.products import Matrix, as_it_is, side_by_side
+from clearprop.scipy.sparse.products import Matrix, side_by_side
 
 
 @define(
     "sparse_solve",
     "opaque",
     lambda g, z, b, matrix: ops["sparse_solve"](g, matrix=Matrix(matrix.matrix.T)),
-    facts=Facts(kinks=False, plane="analytic", lower=as_it_is),
+    facts=Facts(kinks=False, plane="analytic", lower=stays_a_call("a sparse matrix multiplies by SciPy")),
 )
 def sparse_solve(b: Any, *, matrix: Any = None) -> Any:
     """The x of S x = b for a sparse matrix, which is a constant."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from clearprop.define import define
 from clearprop.errors import at_line, lesson
-from clearprop.facts import Facts
+from clearprop.facts import Facts, stays_a_call
 from clearprop.op import describe
 from clearprop.registry import ops
 
@@ -24,15 +24,11 @@ class Matrix:
         return f"<sparse {self.matrix.shape} {self.matrix.dtype} {id(self.matrix):x}>"
 
 
-def as_it_is(*xs: Any, **attrs: Any) -> Any:
-    raise TypeError("a sparse matrix multiplies by SciPy")
-
-
 @define(
     "sparse_matmul",
     "opaque",
     lambda g, z, x, matrix: ops["sparse_matmul"](g, matrix=Matrix(matrix.matrix.T)),
-    facts=Facts(kinks=False, plane="analytic", lower=as_it_is),
+    facts=Facts(kinks=False, plane="analytic", lower=stays_a_call("a sparse matrix multiplies by SciPy")),
 )
 def sparse_matmul(x: Any, *, matrix: Any = None) -> Any:
     """The product of a sparse matrix, which is a constant, with a vector or a matrix: `S @ x`.
