@@ -81,3 +81,75 @@ def test_an_input_that_is_named_is_written_into(name):
 
     assert function(input=x, inplace=True) is x
     assert x.tolist() == wanted
+
+
+WORDS = {
+    "x.view(size=(3, 2))": "x.view(3, 2)",
+    "x.reshape(shape=(6,))": "x.reshape(6)",
+    "torch.permute(x, dims=(1, 0))": "x.T",
+    "x.flip(dims=(0,))": "x.flip(0)",
+    "x.tile(dims=(2,))": "x.tile(2)",
+    "x.repeat(repeats=(2, 1))": "x.repeat(2, 1)",
+    "x.expand(size=(2, 2, 3))": "x.expand(2, 2, 3)",
+    "x.swapaxes(axis0=0, axis1=1)": "x.T",
+    "torch.split(tensor=x, split_size_or_sections=1)[1]": "x[1:]",
+    "x.hsplit(sections=3)[1]": "x[:, 1:2]",
+    "torch.heaviside(input=x, values=x)": "torch.heaviside(x, x)",
+    "torch.bucketize(input=x, boundaries=v)": "torch.bucketize(x, v)",
+    "torch.searchsorted(sorted_sequence=v, input=x)": "torch.searchsorted(v, x)",
+    "torch.isin(elements=x, test_elements=v)": "torch.isin(x, v)",
+    "torch.gather(x, 0, i, sparse_grad=True)": "torch.gather(x, 0, i)",
+    "torch.take_along_dim(x, indices=i, dim=0)": "torch.take_along_dim(x, i, 0)",
+    "torch.addcmul(x, tensor1=x, tensor2=x)": "x + x * x",
+    "torch.cdist(x1=x, x2=x)": "torch.cdist(x, x)",
+    "torch.tensordot(a=x, b=x.T, dims=1)": "x @ x.T",
+    "torch.linalg.solve(A=m, B=m)": "torch.eye(2)",
+    "torch.linalg.det(A=m)": "torch.det(input=m)",
+    "torch.nn.init.constant_(tensor=x.clone(), val=2.0)": "torch.full((2, 3), 2.0)",
+    "torch.nn.Identity(54, unused=True)(x)": "x",
+    "torch.nn.functional.relu(x.clone(), True)": "torch.relu(x)",
+    "torch.nn.functional.cosine_similarity(x1=x, x2=x)": "torch.ones(2)",
+    "torch.nn.functional.embedding(i, x.T, sparse=True)": "x.T[i]",
+    "torch.nn.functional.mse_loss(x, 0 * x, None, None, 'sum')": "(x * x).sum()",
+    "torch.nn.CrossEntropyLoss(None, None, 1)(x, i[0, :2])": "-torch.log_softmax(x[1], 0)[0]",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", WORDS)
+def test_arguments_have_pytorchs_words_and_places(text):
+    known = {"torch": torch, "x": torch.tensor([[0.5, -1.0, 2.0], [1.0, 3.0, -2.0]])}
+    known |= {"v": torch.tensor([-1.0, 0.5, 1.0]), "i": torch.tensor([[1, 0, 1]])}
+    known["m"] = torch.tensor([[2.0, 0.5], [0.5, 3.0]])
+
+    assert torch.allclose(eval(text, known).float(), eval(WORDS[text], known).float())
+
+
+def test_a_word_of_another_function_is_refused():
+    x = torch.ones(2, 3)
+    for call in (
+        lambda: torch.transpose(x, axis0=0, axis1=1),
+        lambda: torch.exp(exponent=x),
+        lambda: x.view(2, size=(3, 2)),
+    ):
+        with pytest.raises(TypeError):
+            call()
+
+
+def test_what_pytorch_gave_up_is_refused_by_place_too():
+    x = torch.ones(2, 3)
+    with pytest.raises(TypeError, match="size_average=False"):
+        torch.nn.functional.mse_loss(x, x, False)
+
+
+def test_entries_off_a_diagonal_are_0_where_those_on_it_are_infinite():
+    assert torch.diag_embed(torch.tensor([np.inf, 1.0])).tolist() == [[np.inf, 0.0], [0.0, 1.0]]
+    assert torch.diag_embed(torch.tensor([2.0]), offset=-1).tolist() == [[0.0, 0.0], [2.0, 0.0]]
+
+
+def test_a_small_singular_value_counts_as_0_by_the_precision_of_the_matrix():
+    """The inverse of a float32 matrix of rank 1 is that of rank 1: its second singular value is rounding."""
+    rank_one = torch.tensor([[1.0, 3.0], [0.1, 0.3]]) @ torch.tensor([[0.7, 0.1], [0.7, 0.1]])
+
+    assert torch.linalg.pinv(rank_one).abs().max() < 10
+    assert torch.linalg.matrix_rank(rank_one) == 1
+    assert torch.linalg.matrix_norm(torch.ones(2, 2, 2)).shape == (2,)

@@ -15,12 +15,15 @@ from clearprop.tensor import Tensor
 
 
 class Identity(Module):
-    """y = x.
+    """y = x, whatever it is made with: it takes the place of any layer.
 
     >>> import numpy as np
     >>> Identity()(np.array([-1.0, 2.0]))
     array([-1.,  2.])
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
 
     def forward(self, x: Any) -> Tensor:
         """Return x."""

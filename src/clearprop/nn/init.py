@@ -19,126 +19,124 @@ T = TypeVar("T", bound=Tensor)
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
 
 
-def calculate_gain(nonlinearity: str, slope: float = 0.01) -> float:
+def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """Return the factor that keeps the variance through a nonlinearity (relu: sqrt(2), tanh: 5/3, ...).
+
+    `param` is the slope of leaky relu, 0.01 where it is not given.
 
     >>> calculate_gain("relu")
     1.4142135623730951
     """
     if nonlinearity == "leaky_relu":
-        return math.sqrt(2.0 / (1 + slope**2))
+        return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in _GAINS:
         known = ", ".join([*_GAINS, "leaky_relu"])
         raise ValueError(lesson("calculate_gain(nonlinearity)", f"knows {known}", f"{nonlinearity!r}"))
     return _GAINS[nonlinearity]
 
 
-def fans(parameter: Tensor) -> tuple[int, int]:
+def fans(tensor: Tensor) -> tuple[int, int]:
     """Return (inputs, outputs) of each unit: of a weight (out, in, *window), in * window and out * window.
 
     >>> fans(Tensor(np.zeros((32, 13))))
     (13, 32)
     """
-    if parameter.ndim < 2:
+    if tensor.ndim < 2:
         raise ValueError(
             lesson(
                 "an initialiser by fan",
                 "wants a weight of two or more axes",
-                f"{parameter.shape}",
+                f"{tensor.shape}",
                 hint="init.uniform_ or init.zeros_ for a bias",
             )
         )
-    window = math.prod(parameter.shape[2:])
-    return parameter.shape[1] * window, parameter.shape[0] * window
+    window = math.prod(tensor.shape[2:])
+    return tensor.shape[1] * window, tensor.shape[0] * window
 
 
 @tells
-def uniform_(parameter: T, a: float = 0.0, b: float = 1.0) -> T:
+def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
     """Fill with numbers drawn evenly from [a, b); return the parameter.
 
     >>> float(uniform_(Tensor(np.zeros(100)), 2.0, 3.0).value.min()) >= 2.0
     True
     """
-    drawn = random.uniform(parameter.shape, a, b, np.promote_types(parameter.dtype, np.float32))
-    assign(parameter, drawn if drawn.dtype == parameter.dtype else drawn.astype(parameter.dtype))
-    return parameter
+    drawn = random.uniform(tensor.shape, a, b, np.promote_types(tensor.dtype, np.float32))
+    assign(tensor, drawn if drawn.dtype == tensor.dtype else drawn.astype(tensor.dtype))
+    return tensor
 
 
 @tells
-def normal_(parameter: T, mean: float = 0.0, std: float = 1.0) -> T:
+def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
     """Fill with numbers from the normal distribution; return the parameter."""
-    assign(parameter, random.normal(parameter.shape, mean, std, parameter.dtype))
-    return parameter
+    assign(tensor, random.normal(tensor.shape, mean, std, tensor.dtype))
+    return tensor
 
 
 @tells
-def constant_(parameter: T, value: float) -> T:
+def constant_(tensor: T, val: float) -> T:
     """Fill with one number; return the parameter."""
-    assign(parameter, np.full(parameter.shape, value, parameter.dtype))
-    return parameter
+    assign(tensor, np.full(tensor.shape, val, tensor.dtype))
+    return tensor
 
 
 @tells
-def zeros_(parameter: T) -> T:
+def zeros_(tensor: T) -> T:
     """Fill with 0; return the parameter."""
-    return constant_(parameter, 0.0)
+    return constant_(tensor, 0.0)
 
 
 @tells
-def ones_(parameter: T) -> T:
+def ones_(tensor: T) -> T:
     """Fill with 1; return the parameter."""
-    return constant_(parameter, 1.0)
+    return constant_(tensor, 1.0)
 
 
 @tells
-def eye_(parameter: T) -> T:
+def eye_(tensor: T) -> T:
     """Fill a matrix with the identity; return the parameter."""
-    rows, columns = parameter.shape
-    assign(parameter, np.eye(rows, columns, dtype=parameter.dtype))
-    return parameter
+    rows, columns = tensor.shape
+    assign(tensor, np.eye(rows, columns, dtype=tensor.dtype))
+    return tensor
 
 
 @tells
-def xavier_uniform_(parameter: T, gain: float = 1.0) -> T:
+def xavier_uniform_(tensor: T, gain: float = 1.0) -> T:
     """Fill from U(-a, a), a = gain sqrt(6 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
-    bound = gain * math.sqrt(6.0 / sum(fans(parameter)))
-    return uniform_(parameter, -bound, bound)
+    bound = gain * math.sqrt(6.0 / sum(fans(tensor)))
+    return uniform_(tensor, -bound, bound)
 
 
 @tells
-def xavier_normal_(parameter: T, gain: float = 1.0) -> T:
+def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
     """Fill from N(0, s^2), s = gain sqrt(2 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
-    return normal_(parameter, 0.0, gain * math.sqrt(2.0 / sum(fans(parameter))))
+    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
 
 
-def _kaiming_std(parameter: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     if mode not in ("fan_in", "fan_out"):
         raise ValueError(lesson("kaiming_...(mode=)", "is 'fan_in' or 'fan_out'", f"{mode!r}"))
-    fan = fans(parameter)[mode == "fan_out"]
+    fan = fans(tensor)[mode == "fan_out"]
     return calculate_gain(nonlinearity, a) / math.sqrt(fan)
 
 
-def kaiming_uniform_(
-    parameter: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
-) -> T:
+def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
     """Fill from U(-b, b), b = gain sqrt(3 / fan) (He et al. 2015); `a` is leaky relu's slope.
 
     >>> bool(abs(kaiming_uniform_(Tensor(np.zeros((50, 6)))).value).max() < 1.0)
     True
     """
-    bound = math.sqrt(3.0) * _kaiming_std(parameter, a, mode, nonlinearity)
-    return uniform_(parameter, -bound, bound)
+    bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
+    return uniform_(tensor, -bound, bound)
 
 
-def kaiming_normal_(
-    parameter: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
-) -> T:
+def kaiming_normal_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
     """Fill from N(0, s^2), s = gain / sqrt(fan) (He et al. 2015); return the parameter."""
-    return normal_(parameter, 0.0, _kaiming_std(parameter, a, mode, nonlinearity))
+    return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
 
 
 @tells
-def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> T:
+def trunc_normal_(tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0) -> T:
     """Fill from the normal distribution cut off at a and b (values beyond are drawn again); return it.
 
     How often it draws depends on what it drew, so a compiled step refuses it.
@@ -146,20 +144,20 @@ def trunc_normal_(parameter: T, mean: float = 0.0, std: float = 1.0, a: float = 
     if recording():
         hint = "trunc_normal_ before the compiled step"
         raise RuntimeError(
-            lesson("trunc_normal_(parameter)", "draws a number of times that no plan knows", hint=hint)
+            lesson("trunc_normal_(tensor)", "draws a number of times that no plan knows", hint=hint)
         )
-    drawn = random.normal(parameter.shape, mean, std).numpy().copy()
+    drawn = random.normal(tensor.shape, mean, std).numpy().copy()
     for _ in range(1000):
         outside = (drawn < a) | (drawn > b)
         if not outside.any():
             break
         drawn[outside] = random.normal((int(outside.sum()),), mean, std).numpy()
-    assign(parameter, np.clip(drawn, a, b))
-    return parameter
+    assign(tensor, np.clip(drawn, a, b))
+    return tensor
 
 
 @tells
-def orthogonal_(parameter: T, gain: float = 1.0) -> T:
+def orthogonal_(tensor: T, gain: float = 1.0) -> T:
     """Fill with `gain` times orthonormal rows or columns, drawn evenly; axes beyond two are joined.
 
     Q of a QR factorisation of normal numbers, its columns signed by R's diagonal. Sources: Saxe, McClelland
@@ -170,18 +168,18 @@ def orthogonal_(parameter: T, gain: float = 1.0) -> T:
     array([[1., 0.],
            [0., 1.]])
     """
-    fans(parameter)
-    if parameter.size:
-        rows = parameter.shape[0]
-        tall = sorted((rows, parameter.size // rows), reverse=True)
+    fans(tensor)
+    if tensor.size:
+        rows = tensor.shape[0]
+        tall = sorted((rows, tensor.size // rows), reverse=True)
         q, r = np.linalg.qr(random.normal(tuple(tall), 0.0, 1.0))
         q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-        assign(parameter, gain * (q if q.shape[0] == rows else q.T).reshape(parameter.shape))
-    return parameter
+        assign(tensor, gain * (q if q.shape[0] == rows else q.T).reshape(tensor.shape))
+    return tensor
 
 
 @tells
-def dirac_(parameter: T, groups: int = 1) -> T:
+def dirac_(tensor: T, groups: int = 1) -> T:
     """Fill a convolution's kernel (out, in, *window) so that it hands on as many channels as it can.
 
     Raises ValueError unless there are 3 to 5 axes and outputs that can be cut into `groups`.
@@ -190,21 +188,21 @@ def dirac_(parameter: T, groups: int = 1) -> T:
     array([[1., 0.],
            [0., 1.]])
     """
-    if not 3 <= parameter.ndim <= 5 or groups < 1 or parameter.shape[0] % groups:
+    if not 3 <= tensor.ndim <= 5 or groups < 1 or tensor.shape[0] % groups:
         wanted = f"wants a kernel (out, in, 1 to 3 lengths) with outputs in {groups} groups"
-        raise ValueError(lesson("dirac_(parameter)", wanted, f"{parameter.shape}"))
-    each = parameter.shape[0] // groups
-    middle = tuple(n // 2 for n in parameter.shape[2:])
-    kernel = np.zeros(parameter.shape, parameter.dtype)
-    for first in range(0, parameter.shape[0], each):
-        for channel in range(min(each, parameter.shape[1])):
+        raise ValueError(lesson("dirac_(tensor)", wanted, f"{tensor.shape}"))
+    each = tensor.shape[0] // groups
+    middle = tuple(n // 2 for n in tensor.shape[2:])
+    kernel = np.zeros(tensor.shape, tensor.dtype)
+    for first in range(0, tensor.shape[0], each):
+        for channel in range(min(each, tensor.shape[1])):
             kernel[(first + channel, channel, *middle)] = 1
-    assign(parameter, kernel)
-    return parameter
+    assign(tensor, kernel)
+    return tensor
 
 
 @tells
-def sparse_(parameter: T, sparsity: float, std: float = 0.01) -> T:
+def sparse_(tensor: T, sparsity: float, std: float = 0.01) -> T:
     """Fill a matrix from N(0, std^2), ceil(sparsity * rows) entries of each column being 0 (Martens 2010).
 
     Raises ValueError unless there are two axes and `sparsity` is from 0 to 1.
@@ -212,10 +210,10 @@ def sparse_(parameter: T, sparsity: float, std: float = 0.01) -> T:
     >>> (sparse_(Tensor(np.zeros((10, 3))), 0.25).value == 0).sum(axis=0)
     array([3, 3, 3])
     """
-    if parameter.ndim != 2 or not 0 <= sparsity <= 1:
-        wanted, got = "wants a matrix, and a sparsity from 0 to 1", f"{parameter.shape}, {sparsity!r}"
-        raise ValueError(lesson("sparse_(parameter, sparsity)", wanted, got))
-    order = np.argsort(random.uniform(parameter.shape, 0.0, 1.0), axis=0)
-    values = random.normal(parameter.shape, 0.0, std)
-    assign(parameter, np.where(order < math.ceil(sparsity * parameter.shape[0]), 0.0, values))
-    return parameter
+    if tensor.ndim != 2 or not 0 <= sparsity <= 1:
+        wanted, got = "wants a matrix, and a sparsity from 0 to 1", f"{tensor.shape}, {sparsity!r}"
+        raise ValueError(lesson("sparse_(tensor, sparsity)", wanted, got))
+    order = np.argsort(random.uniform(tensor.shape, 0.0, 1.0), axis=0)
+    values = random.normal(tensor.shape, 0.0, std)
+    assign(tensor, np.where(order < math.ceil(sparsity * tensor.shape[0]), 0.0, values))
+    return tensor

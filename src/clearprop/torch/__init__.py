@@ -75,7 +75,7 @@ def use_deterministic_algorithms(mode: bool, **_: Any) -> None:
     """Do nothing: all algorithms are."""
 
 
-def set_num_threads(n: int) -> None:
+def set_num_threads(num: int) -> None:
     """Do nothing: NumPy's library has its own number of threads."""
 
 
@@ -84,23 +84,23 @@ def get_num_threads() -> int:
     return 1
 
 
-def result_type(x: Any, y: Any) -> dtype:
+def result_type(tensor: Any, other: Any) -> dtype:
     """Return the dtype that a function of two tensors or numbers gives."""
-    return dtypes.of(pointwise.result_type(x, y))
+    return dtypes.of(pointwise.result_type(tensor, other))
 
 
-def promote_types(x: dtype, y: dtype) -> dtype:
+def promote_types(type1: dtype, type2: dtype) -> dtype:
     """Return the smallest dtype that holds both.
 
     >>> promote_types(dtypes.int32, dtypes.float16)
     torch.float16
     """
-    return result_type(PLAIN["zeros"](1, dtype=x), PLAIN["zeros"](1, dtype=y))
+    return result_type(PLAIN["zeros"](1, dtype=type1), PLAIN["zeros"](1, dtype=type2))
 
 
-def typename(x: Any) -> str:
+def typename(obj: Any) -> str:
     """Return the name of a tensor's type, or of a class."""
-    return str(x.type()) if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__name__}"
+    return str(obj.type()) if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
 
 
 def _old_way(kind: dtype, *data: Any) -> Tensor:

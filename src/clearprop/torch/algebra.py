@@ -13,7 +13,7 @@ from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
 from clearprop.torch.pointwise import alike
 from clearprop.torch.reducing import norm, returned
-from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
+from clearprop.torch.tensors import Tensor, kept_apart, lift, lower, through, xp
 
 
 def _nodes(called: str, *xs: Any) -> list[Any]:
@@ -145,7 +145,7 @@ def trace(x: Any) -> Any:
 
 
 @function
-def cdist(x: Any, y: Any, p: float = 2.0) -> Any:
+def cdist(x: Any, y: Any, p: float = 2.0, compute_mode: str = "") -> Any:
     """Return the distances of each row of x from each row of y."""
     nodes = _nodes("cdist(x, y)", x, y)
     if any(v.ndim < 2 or v.dtype.kind != "f" for v in nodes) or p < 0:
@@ -164,38 +164,141 @@ def chain_matmul(*matrices: Any) -> Any:
     return lift(np.linalg.multi_dot(_nodes("chain_matmul", *matrices)), "mm")
 
 
-def _vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> Any:
-    return norm(x, ord, dim, keepdim)
+def _kept_kind(x: Any, dtype: Any) -> Any:
+    return x if dtype is None else x.to(dtype)
 
 
-def _norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False) -> Any:
-    if ord is None or (ord == "fro" and dim is None):
-        return norm(x, 2, dim, keepdim)
-    return through(np.linalg.norm, "linalg_norm")(x, ord, axis=dim, keepdims=keepdim)
+def _vector_norm(x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    return norm(x, ord, dim, keepdim, dtype)
 
 
-def _qr(x: Any, mode: str = "reduced") -> Any:
-    return through(np.linalg.qr, "linalg_qr")(x, mode)
+def _norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    if ord is None or (ord == "fro" and dim is None and A.ndim == 2):
+        return norm(A, 2, dim, keepdim, dtype)
+    return through(np.linalg.norm, "linalg_norm")(_kept_kind(A, dtype), ord, axis=dim, keepdims=keepdim)
 
 
-def _svd(x: Any, full_matrices: bool = True) -> Any:
-    return through(np.linalg.svd, "linalg_svd")(x, full_matrices=full_matrices)
+def _matrix_norm(
+    A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None
+) -> Any:
+    if A.ndim < 2:
+        wanted, got = "wants matrices", f"shape {tuple(A.shape)}"
+        raise RuntimeError(
+            lesson("torch.linalg.matrix_norm(A)", wanted, got, hint="torch.linalg.vector_norm")
+        )
+    return _norm(A, ord, tuple(dim), keepdim, dtype=dtype)
 
 
-def _lstsq(x: Any, y: Any) -> Any:
-    solution, residuals, rank, singular_values = through(np.linalg.lstsq, "linalg_lstsq")(x, y)
+def _qr(A: Any, mode: str = "reduced") -> Any:
+    return through(np.linalg.qr, "linalg_qr")(A, mode)
+
+
+def _svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
+    return through(np.linalg.svd, "linalg_svd")(A, full_matrices=full_matrices)
+
+
+def _svdvals(A: Any, *, driver: str | None = None) -> Any:
+    return through(np.linalg.svdvals, "linalg_svdvals")(A)
+
+
+def _lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
+    solution, residuals, rank, singular_values = through(np.linalg.lstsq, "linalg_lstsq")(A, B, rcond)
     return SimpleNamespace(solution=solution, residuals=residuals, rank=rank, singular_values=singular_values)
 
 
-def _solve_triangular(a: Any, b: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
-    """Return the x with a x = b (x a = b for `left=False`), of whose matrix one triangle is looked at."""
+def _cholesky(A: Any, *, upper: bool = False) -> Any:
+    return through(np.linalg.cholesky, "linalg_cholesky")(A, upper=upper)
+
+
+def _inv(A: Any) -> Any:
+    return through(np.linalg.inv, "linalg_inv")(A)
+
+
+def _det(A: Any) -> Any:
+    return through(np.linalg.det, "linalg_det")(A)
+
+
+def _slogdet(A: Any) -> Any:
+    return through(np.linalg.slogdet, "linalg_slogdet")(A)
+
+
+def _eigh(A: Any, UPLO: str = "L") -> Any:
+    return through(np.linalg.eigh, "linalg_eigh")(A, UPLO)
+
+
+def _eigvalsh(A: Any, UPLO: str = "L") -> Any:
+    return through(np.linalg.eigvalsh, "linalg_eigvalsh")(A, UPLO)
+
+
+def _matrix_power(A: Any, n: int) -> Any:
+    return through(np.linalg.matrix_power, "linalg_matrix_power")(A, n)
+
+
+def _cond(A: Any, p: Any = None) -> Any:
+    return through(np.linalg.cond, "linalg_cond")(A, p)
+
+
+def _solve(A: Any, B: Any, *, left: bool = True) -> Any:
+    """Return the X with A X = B, or X A = B; a B of A's shape without its last axis holds vectors."""
+    a, b = _nodes("linalg.solve(A, B)", A, B)
+    vectors = b.ndim == 1 or (a.ndim - 1 == b.ndim and b.shape == a.shape[:-1])
+    if vectors:
+        if not left:
+            wanted, hint = "wants matrices where left=False", "B.unsqueeze(-2)"
+            raise RuntimeError(lesson("torch.linalg.solve(A, B, left=False)", wanted, "a vector", hint=hint))
+        return _solve(A, B.unsqueeze(-1)).squeeze(-1)
+    solved = through(np.linalg.solve, "linalg_solve")
+    return solved(A, B) if left else solved(A.mT, B.mT).mT
+
+
+def _share(A: Any, atol: Any, rtol: Any) -> Any:
+    """Return below which share of the largest a singular value counts as 0, by PyTorch's two tolerances."""
+    if atol is None and rtol is None:
+        return max(A.shape[-2:]) * np.finfo(A.node.dtype).eps
+    if not atol:
+        return lower(rtol) or 0.0
+    largest = np.linalg.svd(A.node._value, compute_uv=False).max(-1)
+    share = np.maximum(np.asarray(lower(rtol) or 0.0), _number(atol) / np.where(largest == 0, 1, largest))
+    return share
+
+
+def _number(x: Any) -> Any:
+    return x.node._value if isinstance(x, Tensor) else x
+
+
+def _pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
+    if A.ndim < 2:
+        raise RuntimeError(lesson("torch.linalg.pinv(A)", "wants a matrix", f"shape {tuple(A.shape)}"))
+    share = _share(A, atol, rtol) if rcond is None else rcond
+    return through(np.linalg.pinv, "linalg_pinv")(A, _number(share), hermitian)
+
+
+def _pinverse(x: Any, rcond: float = 1e-15) -> Any:
+    return _pinv(x, rcond)
+
+
+def _matrix_rank(
+    A: Any, tol: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None
+) -> Any:
+    """Return how many singular values are above a tolerance."""
+    array = A.node._value
+    sizes = np.abs(np.linalg.eigvalsh(array)) if hermitian else np.linalg.svd(array, compute_uv=False)
+    if tol is None:
+        limit = (max(A.shape[-2:]) * np.finfo(array.dtype).eps) if atol is None and rtol is None else 0.0
+        share = np.asarray(limit if rtol is None else _number(rtol)) * sizes.max(-1, initial=0.0)
+        tol = np.maximum(share, _number(0.0 if atol is None else atol))
+    return lift(np.asarray((sizes > np.asarray(_number(tol))[..., None]).sum(-1)))
+
+
+def _solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
+    """Return the X with A X = B (X A = B for `left=False`), of whose matrix one triangle is looked at."""
     if not left:
-        return _solve_triangular(a.mT, b.mT, upper=not upper, unitriangular=unitriangular).mT
+        return _solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
     side = FUNCTIONS["triu" if upper else "tril"]
-    matrix = side(a, (1 if upper else -1) * unitriangular)
+    matrix = side(A, (1 if upper else -1) * unitriangular)
     if unitriangular:
-        matrix = matrix + PLAIN["eye"](a.shape[-1], dtype=a.dtype)
-    return LINALG["solve"](matrix, b)
+        matrix = matrix + PLAIN["eye"](A.shape[-1], dtype=A.dtype)
+    return through(np.linalg.solve, "linalg_solve_triangular")(matrix, B)
 
 
 @function
@@ -205,28 +308,79 @@ def cholesky_solve(b: Any, root: Any, upper: bool = False) -> Any:
     return _solve_triangular(root if upper else root.mT, first, upper=True)
 
 
-_SAME = "inv det slogdet solve eigh eigvalsh cholesky pinv matrix_power matrix_rank cond multi_dot svdvals"
+def _multi_dot(tensors: Any) -> Any:
+    return through(np.linalg.multi_dot, "linalg_multi_dot")(list(tensors))
+
+
+def _vander(x: Any, N: int | None = None) -> Any:
+    """Return the powers 0 to N - 1 of every entry."""
+    node, n = kept_apart(x)[0], x.shape[-1] if N is None else N
+    columns = [node**k for k in range(n)]
+    return lift(np.stack(columns, -1), "linalg_vander")
+
+
+@function
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
+    """Return the powers of a vector's entries, a column each, from the highest to 0 or `increasing`.
+
+    >>> import clearprop.torch as torch
+    >>> torch.vander(torch.tensor([1, 2, 3]))
+    tensor([[1, 1, 1],
+            [4, 2, 1],
+            [9, 3, 1]])
+    """
+    if x.ndim != 1:
+        raise RuntimeError(lesson("torch.vander(x)", "wants a vector", f"shape {tuple(x.shape)}"))
+    found = _vander(x, N)
+    return found if increasing else FUNCTIONS["flip"](found, 1)
+
+
+def _vecdot(x: Any, y: Any, *, dim: int = -1) -> Any:
+    return FUNCTIONS["sum"](FUNCTIONS["mul"](*map(lift, _nodes("linalg.vecdot(x, y)", x, y))), dim)
+
+
+def _diagonal(A: Any, *, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
+    return FUNCTIONS["diagonal"](A, offset, dim1, dim2)
+
+
 LINALG: dict[str, Callable[..., Any]] = {
-    **{name: through(getattr(np.linalg, name), f"linalg_{name}") for name in _SAME.split()},
-    "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _norm, "qr": _qr, "svd": _svd,
+    "inv": _inv, "det": _det, "slogdet": _slogdet, "solve": _solve, "eigh": _eigh, "eigvalsh": _eigvalsh,
+    "cholesky": _cholesky, "pinv": _pinv, "matrix_power": _matrix_power, "matrix_rank": _matrix_rank,
+    "cond": _cond, "multi_dot": _multi_dot, "svdvals": _svdvals, "vander": _vander, "vecdot": _vecdot,
+    "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _matrix_norm, "qr": _qr, "svd": _svd,
     "lstsq": _lstsq, "solve_triangular": _solve_triangular, "cross": cross, "matmul": FUNCTIONS["matmul"],
+    "diagonal": _diagonal,
 }  # fmt: skip
 for _name in ("eigh", "qr", "svd"):
     LINALG[_name] = returned(f"linalg_{_name}", LINALG[_name])
 LINALG["slogdet"] = returned("slogdet", LINALG["slogdet"])
-for _name in ("det", "slogdet", "pinv", "matrix_power", "cholesky", "qr"):
+for _name in ("det", "slogdet", "matrix_power"):
     FUNCTIONS[_name] = LINALG[_name]
 FUNCTIONS["inverse"] = LINALG["inv"]
 FUNCTIONS["logdet"] = lambda x: LINALG["slogdet"](x)[1]
+
+
+@function
+def cholesky(x: Any, upper: bool = False) -> Any:
+    """Return the lower triangle L with L L^T = x, or the upper one."""
+    return _cholesky(x, upper=upper)
+
+
+@function
+def qr(x: Any, some: bool = True) -> Any:
+    """Return the factors Q R of x, of whose columns `some` or all are there."""
+    return LINALG["qr"](x, "reduced" if some else "complete")
+
+
 PLAIN["chain_matmul"] = chain_matmul
-FUNCTIONS["pinverse"], FUNCTIONS["vdot"] = LINALG["pinv"], FUNCTIONS["dot"]
+FUNCTIONS["pinverse"], FUNCTIONS["vdot"] = _pinverse, FUNCTIONS["dot"]
 
 
-def matrix_exp(x: Any) -> Any:
+def matrix_exp(A: Any) -> Any:
     """Return e to the power of a matrix: 1 + x + x x / 2 + ...; needs SciPy."""
     from clearprop.scipy import linalg
 
-    return through(linalg.expm, "linalg_matrix_exp")(x)
+    return through(linalg.expm, "linalg_matrix_exp")(A)
 
 
 FUNCTIONS["matrix_exp"] = LINALG["matrix_exp"] = matrix_exp

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,23 +20,27 @@ from clearprop.torch import dtypes
 Function = Callable[..., Any]
 REFUSALS = (*COMPLAINTS, RuntimeError, LookupError)
 _HERE = os.path.join(os.path.dirname(__file__), "")
-_OURS = {
-    "input": "x",
-    "self": "x",
-    "other": "y",
-    "exponent": "y",
-    "mat2": "y",
-    "vec": "y",
-    "vec2": "y",
-    "tensor": "y",
-    "axis": "dim",
-    "keepdims": "keepdim",
-}
-"""By a word of PyTorch's for an argument: what a function of this folder calls it."""
+_OURS = {"other": "y", "axis": "dim", "keepdims": "keepdim"}
+"""By a word of PyTorch's for an argument: what any function of this folder calls it."""
+
+_FIRST_WORDS = ("input", "self")
+_PARTS = "sections=indices_or_sections indices=indices_or_sections"
+_WORDS = {
+    "pow": "exponent=y", "float_power": "exponent=y", "mm": "mat2=y", "bmm": "mat2=y", "mv": "vec=y",
+    "dot": "tensor=y", "outer": "vec2=y", "ger": "vec2=y", "cdist": "x1=x x2=y", "tensordot": "a=x b=y",
+    "split": "tensor=x split_size_or_sections=split_size", "swapaxes": "axis0=dim0 axis1=dim1",
+    "view": "dtype=size", "copy_": "other=source src=source", "is_tensor": "obj=x", "lstsq": "b=B",
+    "cholesky_solve": "input2=root", "searchsorted": "input=x self=x",
+    "isin": "element=elements test_element=test_elements",
+    "tensor_split": f"{_PARTS} tensor_indices_or_sections=indices_or_sections",
+    "hsplit": _PARTS, "vsplit": _PARTS, "dsplit": _PARTS,
+}  # fmt: skip
+"""By a function: PyTorch's words for arguments that have other names here."""
 
 _METHOD = "torch.Tensor."
 _WITH_CARE = frozenset(("out", "device"))
 _THEIRS = {"x": "input", "y": "other"}
+_QUOTED = re.compile("'([a-z]+)'")
 _SETTLED = (int, float, bool, str, type(None), list, tuple, dict, slice)
 """Types whose values are all of one kind, so that calls with them are looked at once."""
 
@@ -117,12 +122,24 @@ class _Asked:
                 found[name] = kind
         return found
 
+    @functools.cached_property
+    def words(self) -> dict[str, str]:
+        """By a word of PyTorch's that is no name of the function's own: the name of that argument."""
+        names = [*self.signature.parameters]
+        found = {theirs: ours for theirs, ours in _OURS.items() if ours in names}
+        found |= dict.fromkeys(_FIRST_WORDS, names[0]) if names else {}
+        name = self.called.rpartition(".")[2]
+        own = _WORDS.get(name) or _WORDS.get(name.removesuffix("_"), "")
+        found |= dict(pair.split("=") for pair in own.split())
+        return {theirs: ours for theirs, ours in found.items() if theirs not in names}
+
     def examine(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         """Raise TypeError for arguments that the function does not take; tell whether their types say so."""
         try:
             given = self.signature.bind(*args, **kwargs).arguments
         except TypeError as error:
-            text = lesson(f"{self.called}(...)", str(error), "", at_line(), self.form)
+            said = _QUOTED.sub(lambda found: f"'{_THEIRS.get(found[1], found[1])}'", str(error))
+            text = lesson(f"{self.called}(...)", said, "", at_line(), self.form)
             raise TypeError(text) from None
         settled = True
         for name, value in given.items():
@@ -142,11 +159,11 @@ class _Asked:
 
     def in_words(self, key: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the function with PyTorch's words for its arguments, and with `out=`."""
-        names, as_they_are = self.signature.parameters, not kwargs.keys() & _WITH_CARE
-        for word in _OURS.keys() & kwargs.keys() - names.keys():
-            if _OURS[word] in names:
-                kwargs[_OURS[word]] = kwargs.pop(word)
-                as_they_are = False
+        as_they_are = not kwargs.keys() & _WITH_CARE
+        for word in self.words.keys() & kwargs.keys():
+            kwargs[self.words[word]] = kwargs.pop(word)
+            as_they_are = False
+        args, as_they_are = self._with_sizes(args, kwargs, as_they_are)
         out = kwargs.pop("out", None)
         if out is not None:
             self._refuse_out(out)
@@ -156,6 +173,18 @@ class _Asked:
         if settled and as_they_are:
             self.known.add(key)
         return found if out is None else out.write(found.node, self.called)
+
+    def _with_sizes(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], as_they_are: bool
+    ) -> tuple[tuple[Any, ...], bool]:
+        """Return arguments with those at the end that were named, `x.view(size=(2, 3))`."""
+        for place, (name, parameter) in enumerate(self.signature.parameters.items()):
+            if parameter.kind is not parameter.VAR_POSITIONAL or name not in kwargs:
+                continue
+            before = [n for n in [*self.signature.parameters][len(args) : place] if n in kwargs]
+            if len(args) + len(before) == place:
+                return (*args, *map(kwargs.pop, before), kwargs.pop(name)), False
+        return args, as_they_are
 
     def _refuse_out(self, out: Any) -> None:
         if self.called.startswith(_METHOD):

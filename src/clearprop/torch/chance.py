@@ -96,9 +96,9 @@ def get_rng_state() -> Tensor:
 
 
 @plain
-def set_rng_state(state: Tensor) -> None:
+def set_rng_state(new_state: Tensor) -> None:
     """Go on from a state."""
-    source.set_rng_state(state.node._value.view(np.uint64))
+    source.set_rng_state(new_state.node._value.view(np.uint64))
 
 
 class _Global:
@@ -171,14 +171,23 @@ def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = 
 
 
 @plain
-def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
+def randperm(
+    n: int, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return 0 to n - 1 in a random order."""
-    return made(np.argsort(uniform((n,), generator)._value, kind="stable"), dtype, device)
+    return made(np.argsort(uniform((n,), generator)._value, kind="stable"), dtype, device, requires_grad)
 
 
 @plain
 def normal(
-    mean: Any, std: Any = 1.0, size: Any = None, *, generator: Any = None, dtype: Any = None
+    mean: Any = 0.0,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Return numbers with these means and standard deviations, numbers or tensors."""
     shape = (
@@ -189,7 +198,8 @@ def normal(
     drawn = lift(
         cast(normal_numbers(tuple(shape), generator), dtypes.numpy_dtype(dtype or dtypes.get_default_dtype()))
     )
-    return drawn * std + mean
+    found: Tensor = drawn * std + mean
+    return found.requires_grad_() if requires_grad else found
 
 
 @function
@@ -247,7 +257,8 @@ def _coins(u: Any, shape: Any, generator: Any, p: Any = 0.5) -> Any:
     return u(shape, generator)._value < (p.node._value if isinstance(p, Tensor) else p)
 
 
-def _whole(u: Any, shape: Any, generator: Any, low: int = 0, high: int | None = None) -> Any:
+def _whole(u: Any, shape: Any, generator: Any, low: int = 0, high: int | None = None, **named: int) -> Any:
+    low, high = named.get("from", low), named.get("to", high)
     low, high = (low, high) if high is not None else (0, low or 1 << 24)
     return np.floor(u(shape, generator)._value * (high - low)) + low
 

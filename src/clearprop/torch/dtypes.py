@@ -80,11 +80,11 @@ def get_default_dtype() -> dtype:
     return _usual[0]
 
 
-def set_default_dtype(kind: dtype) -> None:
+def set_default_dtype(d: dtype) -> None:
     """Say what Python's floats become; TypeError for a dtype that is no float's."""
-    if not isinstance(kind, dtype) or not kind.is_floating_point:
-        raise TypeError(lesson("set_default_dtype(d)", "wants a floating-point dtype", repr(kind)))
-    _usual[0] = kind
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(lesson("set_default_dtype(d)", "wants a floating-point dtype", repr(d)))
+    _usual[0] = d
 
 
 class Size(tuple[int, ...]):

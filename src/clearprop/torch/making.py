@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 from weakref import ref
@@ -84,8 +85,9 @@ FUNCTIONS_OF_DATA["tensor"] = tensor
 
 
 @plain
-def from_numpy(array: Any) -> Tensor:
+def from_numpy(ndarray: Any) -> Tensor:
     """Return a tensor that shares the memory of an array: a write to either is seen in both."""
+    array = ndarray
     if not isinstance(array, np.ndarray):
         raise TypeError(lesson("torch.from_numpy(array)", "expected np.ndarray", type(array).__name__))
     dtypes.of(array.dtype)
@@ -111,9 +113,16 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
 
 
 @plain
-def asarray(obj: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
-    """Return a tensor, as `as_tensor` does, whose gradient may be wanted."""
+def asarray(
+    obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """Return a tensor, as `as_tensor` does, whose gradient may be wanted; `copy` says whether it is one."""
     found = as_tensor(obj, dtype, device)
+    shared = found is obj or (isinstance(obj, np.ndarray) and found.dtype == dtypes.of(obj.dtype))
+    if copy is False and not shared:
+        raise ValueError(lesson("torch.asarray(obj, copy=False)", "wants what needs no copy", f"{obj!r:.40}"))
+    if copy and shared:
+        found = FUNCTIONS["clone"](found)
     return found.requires_grad_() if requires_grad else found
 
 
@@ -290,28 +299,33 @@ METHODS["new"] = _new_of_old
 
 
 @plain
-def tril_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return the places on and below a diagonal: a row of rows and a row of columns."""
     row, col = size_of(row, col)
-    return made(np.stack(np.tril_indices(row, offset, col)), dtype, device)
+    return made(np.stack(np.tril_indices(row, offset, col)), dtype, device, requires_grad)
 
 
 @plain
-def triu_indices(row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None) -> Tensor:
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """Return the places on and above a diagonal: a row of rows and a row of columns."""
     row, col = size_of(row, col)
-    return made(np.stack(np.triu_indices(row, offset, col)), dtype, device)
+    return made(np.stack(np.triu_indices(row, offset, col)), dtype, device, requires_grad)
 
 
 @plain
-def combinations(x: Tensor, r: int = 2) -> Tensor:
-    """Return every choice of r entries, a row each."""
+def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """Return every choice of r entries, a row each; one entry may be chosen again with replacement."""
     import itertools
 
     if x.ndim != 1 or r < 0:
         got = f"shape {tuple(x.shape)}, r={r}"
         raise RuntimeError(lesson("torch.combinations(x, r)", "wants a vector and r of 0 or more", got))
-    found = [x[list(c)] for c in itertools.combinations(range(len(x)), r)] if r else []
+    choices = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    found = [x[list(c)] for c in choices(range(len(x)), r)] if r else []
     return stack(found) if found else made(np.zeros((0, r) if r else 0, x.node.dtype))
 
 
@@ -347,7 +361,7 @@ def type_as(x: Tensor, other: Tensor) -> Tensor:
     return to(x, other.dtype)
 
 
-def _named(x: Tensor, dtype: Any = None) -> Any:
+def _named(x: Tensor, dtype: Any = None, non_blocking: bool = False) -> Any:
     """Return the tensor in another dtype, or the name of the class that PyTorch has for its own."""
     if dtype is not None:
         return to(
@@ -377,7 +391,7 @@ def cpu(x: Tensor) -> Tensor:
 
 
 @method
-def cuda(x: Tensor, device: Any = None) -> Tensor:
+def cuda(x: Tensor, device: Any = None, non_blocking: bool = False) -> Tensor:
     """Raise RuntimeError: there is no other device."""
     dtypes.here("cuda")
     return x
@@ -457,11 +471,13 @@ def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
 
 
 @method
-def fill_diagonal_(x: Tensor, value: Any) -> Tensor:
-    """Write one number on the diagonal of a matrix."""
+def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write one number on the diagonal of a matrix, which begins anew below a square with `wrap`."""
     if x.ndim != 2:
         raise RuntimeError(lesson("t.fill_diagonal_(v)", "wants a matrix", f"{x.ndim} axes"))
-    FUNCTIONS["diagonal"](x).fill_(value)
+    rows, columns = tuple(x.shape)
+    for start in range(0, rows if wrap else 1, columns + 1):
+        FUNCTIONS["diagonal"](x[start:]).fill_(fill_value)
     return x
 
 
@@ -472,18 +488,19 @@ def set_(x: Tensor, source: Tensor) -> Tensor:
 
 
 def _turned_in_place(name: str) -> Any:
-    def in_place(x: Tensor, *args: Any) -> Tensor:
+    @functools.wraps(FUNCTIONS[name])
+    def in_place(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         if x._cell.node.requires_grad or x._steps:
             wanted, hint = "turns a tensor that is no view and needs no gradient", f"t = t.{name}(...)"
             raise NotImplementedError(lesson(f"t.{name}_(...)", wanted, hint=hint))
-        other = (FUNCTIONS.get(name) or METHODS[name])(x, *args)
+        other = FUNCTIONS[name](x, *args, **kwargs)
         x._set(other._cell, other._steps, other._detached)
         return x
 
     return in_place
 
 
-for _name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes"):
+for _name in ("t", "transpose", "squeeze", "unsqueeze", "swapaxes", "swapdims"):
     METHODS[f"{_name}_"] = _turned_in_place(_name)
 
 
@@ -495,9 +512,9 @@ def detach_(x: Tensor) -> Tensor:
 
 
 @method
-def apply_(x: Tensor, f: Any) -> Tensor:
-    """Write f of every entry, called with one Python number at a time."""
-    array = np.array([f(v) for v in x.node._value.ravel().tolist()], x.node.dtype).reshape(x.shape)
+def apply_(x: Tensor, callable: Any) -> Tensor:
+    """Write a function of every entry, called with one Python number at a time."""
+    array = np.array([callable(v) for v in x.node._value.ravel().tolist()], x.node.dtype).reshape(x.shape)
     return x.write(cells.leaf(array), "t.apply_(f)")
 
 

@@ -118,7 +118,7 @@ def _whole_numbers(called: str, index: Any) -> Any:
 
 
 @function
-def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+def gather(x: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """Return, at every place of `index`, the entry of x whose place along `dim` is what stands there."""
     node, where, dim = _paired("torch.gather(x, dim, index)", x, dim, index)
     node = node if node.ndim else np.reshape(node, (1,))
@@ -147,9 +147,9 @@ def _paired(called: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any, 
 
 
 @function
-def take_along_dim(x: Tensor, index: Tensor, dim: int | None = None) -> Tensor:
+def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Return what an index along one axis points to, with the other axes broadcast."""
-    return lift(xp.take_along_axis(kept_apart(x)[0], index.node, dim), "gather")
+    return lift(xp.take_along_axis(kept_apart(x)[0], indices.node, dim), "gather")
 
 
 @function

@@ -238,9 +238,9 @@ FUNCTIONS["subtract"] = sub
 
 
 @function
-def rsub(x: Any, y: Any) -> Any:
-    """Return y - x."""
-    return sub(y, x)
+def rsub(x: Any, y: Any, *, alpha: Any = 1) -> Any:
+    """Return y - alpha x."""
+    return sub(y, x, alpha=alpha)
 
 
 @function
@@ -380,10 +380,10 @@ def ldexp(x: Any, y: Any) -> Any:
 
 
 @function
-def heaviside(x: Any, y: Any) -> Any:
-    """Return 0 below 0, 1 above it, and y where x is 0; of one dtype."""
-    _of_one_dtype("torch.heaviside(x, values)", x, y)
-    return lift(cast(op("heaviside")(*kept_apart(x, y)), x.node.dtype), "heaviside")
+def heaviside(x: Any, values: Any) -> Any:
+    """Return 0 below 0, 1 above it, and a value where x is 0; of one dtype."""
+    _of_one_dtype("torch.heaviside(x, values)", x, values)
+    return lift(cast(op("heaviside")(*kept_apart(x, values)), x.node.dtype), "heaviside")
 
 
 @function
@@ -401,18 +401,18 @@ def lerp(x: Any, end: Any, weight: Any) -> Any:
 
 
 @function
-def addcmul(x: Any, a: Any, b: Any, *, value: Any = 1) -> Any:
-    """Return x + value a b."""
-    return x + value * a * b
+def addcmul(x: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """Return x + value tensor1 tensor2."""
+    return x + value * tensor1 * tensor2
 
 
 @function
-def addcdiv(x: Any, a: Any, b: Any, *, value: Any = 1) -> Any:
-    """Return x + value a / b."""
-    if "f" not in _kinds(a, b):
+def addcdiv(x: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """Return x + value tensor1 / tensor2."""
+    if "f" not in _kinds(tensor1, tensor2):
         hint = "x + value * (a / b), or torch.div(a, b, rounding_mode='trunc')"
         raise RuntimeError(lesson("torch.addcdiv(x, a, b)", "is not of two whole numbers", hint=hint))
-    return x + value * a / b
+    return x + value * tensor1 / tensor2
 
 
 @function

@@ -11,7 +11,7 @@ import numpy as np
 from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.torch import dtypes
-from clearprop.torch.names import FUNCTIONS, function
+from clearprop.torch.names import FUNCTIONS, PLAIN, function
 from clearprop.torch.pointwise import alike, real
 from clearprop.torch.tensors import Node, Tensor, cast, constant, kept, kept_apart, lift, lower, op, xp
 
@@ -274,9 +274,10 @@ def nansum(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None)
 
 
 @function
-def nanmean(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Return the mean of what is not NaN."""
-    return lift(np.nanmean(_floats("nanmean", x), axis=_axis(dim), keepdims=keepdim), "nanmean")
+    _floats("nanmean", x)
+    return lift(np.nanmean(_as(x, dtype), axis=_axis(dim), keepdims=keepdim), "nanmean")
 
 
 @function
@@ -415,36 +416,83 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
 
 
 @function
-def searchsorted(edges: Any, x: Any, *, right: bool = False, side: str | None = None) -> Any:
-    """Return before which of the ordered edges each entry belongs."""
+def searchsorted(
+    sorted_sequence: Any,
+    x: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Any:
+    """Return before which entry of an ordered sequence (ordered by `sorter`) each entry of x belongs."""
+    called = "torch.searchsorted(sorted_sequence, x)"
+    if side not in (None, "left", "right") or (side == "left" and right):
+        got = f"side={side!r}, right={right}"
+        raise RuntimeError(lesson(called, "wants side as 'left' or 'right', as right= has it", got))
     side = side or ("right" if right else "left")
-    ordered, wanted = lower(edges)._value, np.asarray(getattr(lower(x), "_value", x))
+    ordered, wanted = lower(sorted_sequence)._value, np.asarray(getattr(lower(x), "_value", x))
+    if not ordered.ndim:
+        raise RuntimeError(lesson(called, "wants a sequence with an axis", "shape ()"))
+    if isinstance(x, Tensor) and ordered.dtype != wanted.dtype:
+        got = f"{sorted_sequence.dtype} and {x.dtype}"
+        raise RuntimeError(lesson(called, "wants both of one dtype", got, hint="x.to(sorted_sequence.dtype)"))
+    if sorter is not None:
+        ordered = np.take_along_axis(ordered, sorter.node._value, -1)
+    kind = np.int32 if out_int32 else np.int64
     if ordered.ndim < 2:
-        return lift(np.asarray(xp.searchsorted(ordered, wanted, side)))
+        return lift(np.asarray(xp.searchsorted(ordered, wanted, side), kind))
     if ordered.shape[:-1] != wanted.shape[:-1]:
         got = f"{ordered.shape} and {wanted.shape}"
-        text = lesson("torch.searchsorted(edges, x)", "wants the same axes before the last", got)
-        raise RuntimeError(text)
+        raise RuntimeError(lesson(called, "wants the same axes before the last", got))
     rows = zip(ordered.reshape(-1, ordered.shape[-1]), wanted.reshape(-1, wanted.shape[-1]), strict=True)
-    return lift(np.stack([xp.searchsorted(a, b, side) for a, b in rows]).reshape(wanted.shape))
+    return lift(np.array([xp.searchsorted(a, b, side) for a, b in rows], kind).reshape(wanted.shape))
 
 
 @function
-def bucketize(x: Any, edges: Any, *, right: bool = False) -> Any:
-    """Return in which bucket between ordered edges each entry lies."""
-    return searchsorted(edges, x, right=right)
+def bucketize(x: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
+    """Return in which bucket between ordered boundaries each entry lies."""
+    return searchsorted(boundaries, x, right=right, out_int32=out_int32)
 
 
 @function
-def diff(x: Any, n: int = 1, dim: int = -1) -> Any:
-    """Return the differences of neighbours along an axis."""
-    return lift(np.diff(alike(x)[0], n, axis=dim), "diff")
+def diff(x: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    """Return the differences of neighbours along an axis, with what is put before it and behind."""
+    parts = [part for part in (prepend, x, append) if part is not None]
+    whole = PLAIN["cat"](parts, dim) if len(parts) > 1 else x
+    if whole.dtype == dtypes.boolean:
+        return _turns(whole, n, dim)
+    return lift(np.diff(alike(whole)[0], n, axis=dim), "diff")
+
+
+def _turns(x: Tensor, n: int, dim: int) -> Tensor:
+    """Return where truth values change along an axis, n times."""
+    return lift(np.diff(x.node._value, n, axis=dim))
 
 
 @function
-def cov(x: Any, *, correction: int = 1) -> Any:
-    """Return the covariances of the rows."""
-    return lift(np.cov(x := real(x), ddof=correction).astype(x.dtype), "cov")  # NumPy's is float64
+def cov(x: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Any:
+    """Return the covariances of the rows, whose columns may count several times or have weights."""
+    node = real(x)
+    if fweights is aweights is None:
+        return lift(np.cov(node, ddof=correction).astype(node.dtype), "cov")  # NumPy's is float64
+    times = np.ones((), node.dtype) if fweights is None else _column_weights(fweights, "iu", node)
+    shares = np.ones((), node.dtype) if aweights is None else _column_weights(aweights, "f", node)
+    weights = np.broadcast_to(times * shares, node.shape[-1:])
+    total = weights.sum()
+    left = total - correction * ((weights * shares).sum() / total if aweights is not None else 1)
+    centred = node - ((node * weights).sum(axis=-1) / total)[..., None]
+    return lift((centred * weights) @ centred.T / np.maximum(left, 0), "cov")
+
+
+def _column_weights(given: Any, kinds: str, node: Any) -> Any:
+    array = given.node._value
+    if array.dtype.kind not in kinds or array.shape != node.shape[-1:] or (array < 0).any():
+        wanted = (
+            f"wants a vector of {'floats' if kinds == 'f' else 'whole numbers'} of 0 or more for the columns"
+        )
+        raise RuntimeError(lesson("torch.cov(x)", wanted, f"shape {array.shape}, {given.dtype}"))
+    return array.astype(node.dtype)
 
 
 @function
@@ -495,9 +543,9 @@ FUNCTIONS["trapz"] = trapezoid
 
 
 @function
-def isin(x: Any, test: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
-    """Tell of each entry whether it is among those of `test`."""
-    entries, others = (np.asarray(getattr(lower(v), "_value", v)) for v in (x, test))
+def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Any:
+    """Tell of each entry whether it is among those to test by."""
+    entries, others = (np.asarray(getattr(lower(v), "_value", v)) for v in (elements, test_elements))
     return lift(np.asarray(np.isin(entries, others, invert=invert)))
 
 

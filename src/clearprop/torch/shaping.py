@@ -13,7 +13,7 @@ from clearprop.errors import lesson
 from clearprop.torch import cells
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.pointwise import alike, result_type
-from clearprop.torch.tensors import Tensor, kept_apart, lift, op, xp
+from clearprop.torch.tensors import Tensor, constant, kept_apart, lift, op, xp
 
 
 def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -71,12 +71,12 @@ def _whole(x: Tensor, shape: tuple[int, ...], called: str) -> tuple[int, ...]:
 
 
 @method
-def view(x: Tensor, *shape: Any) -> Tensor:
+def view(x: Tensor, *size: Any) -> Tensor:
     """Return the same memory in another shape; RuntimeError where that needs a copy."""
-    if len(shape) == 1 and not isinstance(shape[0], (int, list, tuple, Tensor)):
+    if len(size) == 1 and not isinstance(size[0], (int, list, tuple, Tensor)):
         hint = "x.to(dtype) for the same numbers"
         raise NotImplementedError(lesson("t.view(dtype)", "reads no bits as other numbers", hint=hint))
-    wanted = _whole(x, lengths(shape), "t.view(*shape)")
+    wanted = _whole(x, lengths(size), "t.view(*shape)")
     if x._steps and not cells.viewable(x._cell.node.shape, x._steps, wanted):
         hint = "t.reshape(...), or t.contiguous().view(...)"
         raise RuntimeError(
@@ -195,9 +195,9 @@ def adjoint(x: Tensor) -> Tensor:
 
 
 @method
-def expand(x: Tensor, *sizes: Any) -> Tensor:
+def expand(x: Tensor, *size: Any, implicit: bool = False) -> Tensor:
     """Return the same memory repeated along axes of length 1, without a copy; -1 keeps a length."""
-    wanted = lengths(sizes)
+    wanted = lengths(size)
     lead = len(wanted) - x.ndim
     if lead < 0:
         raise RuntimeError(lesson("t.expand(*sizes)", f"wants {x.ndim} sizes or more", f"{len(wanted)}"))
@@ -278,11 +278,12 @@ def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @function
-def tensor_split(x: Tensor, where: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def tensor_split(x: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """Return that many pieces, or the pieces between given places."""
     if not x.ndim:
         raise RuntimeError(lesson("torch.tensor_split(x)", "wants a tensor with an axis", "shape ()"))
     n = x.shape[_axis("torch.tensor_split(x)", dim, x.ndim)]
+    where = indices_or_sections
     if _whole_number(where):
         if where < 1:
             raise RuntimeError(lesson("torch.tensor_split(x, n)", "wants 1 piece or more", f"{where}"))
@@ -390,9 +391,9 @@ def column_stack(tensors: Any) -> Tensor:
 
 
 @method
-def repeat(x: Tensor, *sizes: Any) -> Tensor:
+def repeat(x: Tensor, *repeats: Any) -> Tensor:
     """Return the tensor laid out that many times along each axis."""
-    times = lengths(sizes)
+    times = lengths(repeats)
     if len(times) < x.ndim or min(times, default=0) < 0:
         wanted = f"wants a number for each of the {x.ndim} axes, of 0 or more"
         raise RuntimeError(lesson("t.repeat(*sizes)", wanted, f"{times}", hint="t.tile(*sizes)"))
@@ -406,13 +407,27 @@ def tile(x: Tensor, *dims: Any) -> Tensor:
 
 
 @function
-def repeat_interleave(x: Tensor, repeats: Any, dim: int | None = None) -> Tensor:
-    """Return every entry that many times in a row."""
+def repeat_interleave(
+    x: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
+) -> Tensor:
+    """Return every entry that many times in a row; of numbers of times alone the places that they say."""
+    if repeats is None:
+        x, repeats = lift(np.arange(_counted(x).size)), x
     node = kept_apart(x)[0]
     if dim is None:
         node, dim = np.reshape(node, (-1,)), 0
     times = repeats.node._value if isinstance(repeats, Tensor) else repeats
     return lift(np.take(node, np.repeat(np.arange(node.shape[dim]), times), axis=dim), "repeat_interleave")
+
+
+def _counted(times: Tensor) -> Any:
+    """Return numbers of times as an array; RuntimeError for others than a vector of whole numbers."""
+    array = times.node._value
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        got = f"shape {array.shape}, {times.dtype}"
+        wanted = "wants a vector of whole numbers where it is alone"
+        raise RuntimeError(lesson("torch.repeat_interleave(repeats)", wanted, got))
+    return array
 
 
 @function
@@ -479,10 +494,21 @@ def diag(x: Tensor, diagonal: int = 0) -> Tensor:
 
 
 @function
-def diag_embed(x: Tensor) -> Tensor:
-    """Return matrices with the entries of the last axis on their diagonals."""
+def diag_embed(x: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Return matrices with the last axis on a diagonal, their rows along dim1 and columns along dim2."""
     node = kept_apart(x)[0]
-    return lift(node[..., None] * np.eye(node.shape[-1], dtype=node.dtype), "diag_embed")
+    if not node.ndim:
+        raise RuntimeError(lesson("torch.diag_embed(x)", "wants an axis", "shape ()", hint="x[None]"))
+    places = tuple(_axis("torch.diag_embed(x)", d, node.ndim + 1) for d in (dim1, dim2))
+    if places[0] == places[1]:
+        raise RuntimeError(lesson("torch.diag_embed(x)", "wants two axes", f"dim1 and dim2 {places[0]}"))
+    n = node.shape[-1]
+    rows = np.clip(np.arange(n + abs(offset)) + min(0, offset), 0, max(n - 1, 0))
+    entries = (
+        np.take(node, rows, axis=-1) if n else constant(np.zeros((*node.shape[:-1], rows.size), node.dtype))
+    )
+    found = op("where")(np.eye(rows.size, k=offset, dtype=bool), entries[..., None], node.dtype.type(0))
+    return lift(np.moveaxis(found, (-2, -1), places), "diag_embed")
 
 
 @plain

@@ -10,27 +10,37 @@ from typing import Any
 from clearprop.errors import lesson
 from clearprop.nn import functional as own
 from clearprop.torch.names import FUNCTIONS
+from clearprop.torch.nn.places import placed, tensors_before
 from clearprop.torch.tensors import nearest, through
 
 _MAKERS = {"cross_entropy": "nll_loss", "linear": "addmm", "conv2d": "convolution", "conv1d": "convolution"}
 
 
+_PLACES = {
+    **dict.fromkeys(("input", "input1", "x1", "query", "tensor"), 0),
+    **dict.fromkeys(("target", "input2", "x2", "key"), 1),
+    "value": 2,
+}
+"""By a word of PyTorch's for a tensor: the place where functions take it that have no such word."""
+
+
 def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
     computing = through(f, _MAKERS.get(name, name))
     parameters = [*inspect.signature(f).parameters]
+    tensors = tensors_before(name)
 
     @functools.wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
+        if not kwargs and len(args) <= tensors:
             return computing(*args)
+        args = placed(name, args, kwargs)
         writes = kwargs.pop("inplace", False)
-        for theirs, place in (("input", 0), ("target", 1), ("query", 0), ("key", 1), ("value", 2)):
-            if theirs in kwargs and theirs not in parameters and place < len(parameters):
+        for theirs in kwargs.keys() & _PLACES.keys() - {*parameters}:
+            place = _PLACES[theirs]
+            if theirs == "target" and "y" in parameters:
+                place = parameters.index("y")
+            if place < len(parameters):
                 kwargs[parameters[place]] = kwargs.pop(theirs)
-        for old in ("size_average", "reduce", "_stacklevel"):
-            if kwargs.pop(old, None) is False:
-                wanted = "is what PyTorch gave up"
-                raise TypeError(lesson(f"F.{name}({old}=False)", wanted, hint='reduction="sum" or "none"'))
         found = computing(*args, **kwargs)
         x = args[0] if args else kwargs[parameters[0]]
         return x.write(found.node, f"F.{name}(inplace=True)") if writes else found

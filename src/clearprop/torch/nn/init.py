@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from clearprop import modes, tensor
+from clearprop import modes
 from clearprop.errors import lesson
 from clearprop.nn import init as own
-from clearprop.torch.tensors import nearest
+from clearprop.torch.tensors import Node, nearest
 
 
 def _written(f: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(f)
-    def initialiser(t: Any, *args: Any, generator: Any = None, **kwargs: Any) -> Any:
-        fresh = tensor.Tensor(np.array(t.node._value), requires_grad=False)
+    def initialiser(tensor: Any, *args: Any, generator: Any = None, **kwargs: Any) -> Any:
+        fresh = Node(np.array(tensor.node._value), requires_grad=False)
         with modes.no_grad():
             f(fresh, *args, **kwargs)
-            return t.write(fresh)
+            return tensor.write(fresh)
 
     return initialiser
 

@@ -23,6 +23,7 @@ from clearprop.nn.hooks import Gate
 from clearprop.nn.older import counted_late, with_own_names
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
+from clearprop.torch.nn.places import placed
 from clearprop.torch.tensors import Node, Parameter, Tensor, is_outside, lift, lower, through
 
 Self = TypeVar("Self", bound="Module")
@@ -444,6 +445,7 @@ def layer(kind: type[own.Module]) -> type[Module]:
     """Return the class with PyTorch's face that computes as a layer of the core does."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        args = placed(kind.__name__, args, kwargs)
         inplace = kwargs.pop("inplace", False)
         for name in ("enable_nested_tensor", "mask_check"):  # how PyTorch runs it, not what it is
             kwargs.pop(name, None)
