@@ -135,6 +135,10 @@ class Observer:
         """Tell whether nothing else that lives has the memory of what stands for an array."""
         return False
 
+    def sealed(self, x: Any) -> Any:
+        """Return what stands for an array, which nobody may write into from now on."""
+        return x
+
     def given_as(self, x: Tensor, tensor: bool) -> Tensor:
         """Return `x` as what an eager run has there: a Tensor, or else an array."""
         return x

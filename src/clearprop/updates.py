@@ -408,6 +408,15 @@ def _is_tensor(x: Any) -> bool:
     return isinstance(x, Tensor)
 
 
+def _stands_for_array(x: Any) -> bool:
+    """Whether an eager run has an array, or a number of NumPy's, where a recorded step has a Tensor."""
+    return mode.observer is not None and _is_tensor(x) and mode.observer.stands_for_array(x)
+
+
+def _is_array(x: Any) -> bool:
+    return isinstance(x._value if _stands_for_array(x) else x, np.ndarray)
+
+
 def from_numpy(array: Any, name: str | None = None, requires_grad: bool | None = None) -> Tensor:
     """Return a leaf that shares the memory of a floating-point array, where `Tensor(array)` copies it.
 
@@ -424,10 +433,12 @@ def from_numpy(array: Any, name: str | None = None, requires_grad: bool | None =
     """
     from clearprop.tensor import Tensor
 
-    if not isinstance(array, np.ndarray) or (array.dtype.kind not in "fc" and requires_grad is not False):
+    if not _is_array(array) or (array.dtype.kind not in "fc" and requires_grad is not False):
         wanted = "wants an array of floats to share, or requires_grad=False"
         got = f"{getattr(array, 'dtype', type(array).__name__)}"
         raise TypeError(lesson("from_numpy(array)", wanted, got, hint="Tensor(array), which copies"))
+    if _is_tensor(array) and (observer := mode.observer) is not None:  # its memory is the leaf's
+        return Tensor(observer.sealed(array), name, requires_grad)
     leaf = Tensor(0.0, name, requires_grad)
     if array.dtype.kind not in "fiub":
         return Tensor(array, name, requires_grad)  # says what it wants; complex numbers are copied
@@ -445,7 +456,7 @@ def asarray(value: Any, name: str | None = None, requires_grad: bool | None = No
     """
     from clearprop.tensor import Tensor
 
-    if isinstance(value, Tensor):
+    if isinstance(value, Tensor) and not _stands_for_array(value):
         return value
-    shared = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+    shared = _is_array(value) and value.dtype.kind == "f"
     return (from_numpy if shared else Tensor)(value, name, requires_grad)

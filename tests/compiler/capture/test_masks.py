@@ -1,5 +1,6 @@
 """Masks in a compiled step: right for every number of entries that they pick, in both executors."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -49,6 +50,48 @@ OTHERS = {
 }
 
 
+def _moved(x):
+    picked = np.exp(x)[x > 0]
+    picked /= picked.sum()
+    picked -= np.mean(picked)
+    return picked @ picked
+
+
+def _filled(x):
+    picked = x[x > 0]
+    before = np.sum(picked)
+    picked[...] = 2.0
+    return before + np.sum(picked)
+
+
+def _in_part(x):
+    picked = x[x > 0]
+    picked[picked > 2] = 0.0
+    picked[:1] = 7.0
+    return np.sum(picked)
+
+
+def _by_out(x):
+    picked = x[x > 0]
+    np.clip(picked, 0, 2, out=picked)
+    other = picked * 1
+    other += picked
+    return np.sum(other)
+
+
+# What is stored into the entries that a mask has picked is theirs; a copy has their number.
+CHANGED = {"operators": _moved, "all": _filled, "some": _in_part, "out": _by_out}
+COPIES = {
+    "copy": lambda x: x[x > 0].copy(),
+    "flatten": lambda x: x[x > 0].flatten(),
+    "deepcopy": lambda x: copy.deepcopy(x[x > 0]),
+    "Tensor": lambda x: Tensor(x[x > 0]),
+    "Parameter": lambda x: nn.Parameter(x[x > 0]),
+    "from_numpy": lambda x: clearprop.from_numpy(x[x > 0]),
+    "detach": lambda x: (Tensor(1.0) * x)[x > 0].detach(),
+}
+
+
 def outcome(function, x):
     """What a call gives, or the kind of error it raises."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -88,6 +131,64 @@ def test_anything_else_is_right_for_every_count_by_a_plan_for_each(name, executo
 
     assert step.recordings == len({int(np.sum(x > 0)) for x in VECTORS})
     assert "for masks that pick as many entries as when it was recorded" in step.explain()
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("name", CHANGED)
+def test_what_is_stored_into_picked_entries_is_theirs(name, executor):
+    step = clearprop.compile(CHANGED[name], executor=executor, prove="never")
+    for x in VECTORS:
+        same(outcome(step, x), outcome(CHANGED[name], x))
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_of_picked_entries_has_their_number(name):
+    def counted(x):
+        return len(COPIES[name](x))
+
+    step = clearprop.compile(counted, executor="numpy", prove="never")
+    for x in VECTORS:
+        assert step(x) == counted(x)
+
+
+def test_a_view_of_picked_entries_is_not_changed_alone():
+    def changed(x):
+        picked = x[x > 0]
+        view = picked[:]
+        view += 1
+        return np.sum(picked)
+
+    with pytest.raises(clearprop.compiler.RecordingError, match="changes an array in place"):
+        clearprop.compile(changed)(VECTORS[0])
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda w, m: np.concatenate([w[m], w[m] * 2]) @ np.arange(1.0, 1 + 2 * w[m].size),
+        lambda w, m: np.sum(np.sort(w[m]) * np.arange(w[m].size)),
+        lambda w, m: np.median(np.append(w[m], 0.0)),
+        lambda w, m: np.concatenate([np.tanh(w)[m], w]).sum(),
+    ],
+)
+def test_gradients_of_what_is_planned_for_each_count(function, executor):
+    w = Tensor([1.0, -2.0, 3.0, 4.0])
+
+    def step(mask):
+        w.grad = None
+        loss = function(w, mask)
+        loss.backward()
+        return loss
+
+    compiled = clearprop.compile(step, executor=executor, prove="never")
+    for picked in ("1100", "1000", "0000", "1111", "1011", "0011"):
+        mask = np.array([c == "1" for c in picked])
+        loss, found = compiled(mask), w.grad
+        right = step(mask)
+
+        np.testing.assert_allclose(loss.value, right.value, rtol=1e-12)
+        np.testing.assert_allclose(found, w.grad, rtol=1e-12)
 
 
 SMOOTH = [name for name in REDUCTIONS if name not in ("any and all", "of integers")]

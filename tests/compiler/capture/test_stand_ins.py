@@ -537,3 +537,35 @@ def test_what_would_be_this_calls_learning_rate_for_ever_is_refused(asked):
     optimizer = optim.SGD([Tensor(np.ones(3))], lr=0.25)
     with pytest.raises(RecordingError, match=r"(?s)a recorded step cannot ask.*At .*Try "):
         clearprop.compile(lambda: asked(optimizer.lr))()
+
+
+W = Tensor([1.0, -2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x[W > 0],
+        lambda x: x[W.argmax()],
+        lambda x: x[None][0, np.argsort(W)].sum(),
+        lambda x: np.take(x, np.argsort(W)),
+        lambda x: np.sum(x[(x < W) | (x > 0)]),
+        lambda x: clearprop.asarray(x) * 2,
+        lambda x: clearprop.from_numpy(x, requires_grad=False) * x,
+    ],
+)
+def test_an_array_looked_up_by_a_tensor_is_an_array_and_a_leaf_over_one_a_tensor(f, executor):
+    step = clearprop.compile(f, executor=executor, prove="never")
+    for x in (np.array([3.0, 1.0, 2.0]), np.array([-1.0, 5.0, 4.0])):
+        same(step(x), f(x))
+
+
+def test_a_leaf_over_an_array_has_a_gradient(executor):
+    def slope(x):
+        t = clearprop.from_numpy(x)
+        (t * t).sum().backward()
+        return t.grad
+
+    step = clearprop.compile(slope, executor=executor, prove="never")
+    for x in (np.array([3.0, 1.0]), np.array([-1.0, 5.0])):
+        same(step(x), 2 * x)

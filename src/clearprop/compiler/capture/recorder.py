@@ -91,11 +91,13 @@ class Recorder(Refusals):
         """Note a leaf that the step makes, as a copy of another where it is one: each call makes its own."""
         self.local.add(x)
         if of is not None:
-            self.known[x] = self.value_of(of)
+            self.renamed(x, of)
+        self.selections.leaf(self.by_array.get(x._value))
 
     def renamed(self, x: Tensor, of: Tensor) -> None:
         """Note that a Tensor holds from now on what another holds, as after `x[i] = v`."""
         self.known[x] = self.value_of(of)
+        self.selections.holds(x, of)
 
     def read(self, x: Tensor) -> Tensor:
         """Return a Tensor that keeps the present contents of a leaf, as the array does in an eager run."""
@@ -106,7 +108,7 @@ class Recorder(Refusals):
         if held is None:
             held = self.reads[v] = twin_of(x)
             held.requires_grad = False
-            self.known[held] = v
+            self.renamed(held, x)
             self.memory.share(x, held)
         return held
 
@@ -132,13 +134,13 @@ class Recorder(Refusals):
         v = Value("call", value.shape, value.dtype, node.op.name, inputs, dict(node.attrs), line=user_line())
         sources = node.inputs
         given = [x for x in node.inputs if isinstance(x, Tensor)]
-        if all(map(stands_for_array, given)):
-            node = twin_of(node)
-            node.following = following(node.op, sources, node.shape)  # type: ignore[attr-defined]
+        arrays = all(map(stands_for_array, given))
+        node = self.selections.twin(twin_of(node) if arrays else node)
+        if arrays:
+            node.following = following(node.op, sources, value.shape)  # type: ignore[attr-defined]
             self.memory.made(node, given)
             if v.op in _PARTS:
                 self.memory.share(given[0], node)
-        node = self.selections.twin(node)
         self._enter(node, v)
         self.selections.saw(node, sources)
         if not node.requires_grad:  # no gradient will ask for them, and the program has noted them
@@ -208,6 +210,7 @@ class Recorder(Refusals):
         if old is not None:
             self.reads.pop(old, None)
         self.known[tensor] = v
+        self.selections.holds(tensor, new)
 
     def received(self, nodes: Iterable[Tensor]) -> None:
         """Let what a backward pass has given be arrays, a leaf's gradient of its own: as in eager runs."""
@@ -284,7 +287,7 @@ class Recorder(Refusals):
         return new.astype(x.dtype)
 
     def _filled(self, x: Any, new: Any) -> Any:
-        self.known[x] = self.value_of(new)
+        self.renamed(x, new)
         x._value = np.asarray(new._value)  # without axes too, it stays an array
         return x
 
@@ -323,7 +326,7 @@ class Recorder(Refusals):
 
     def _twin(self, x: Any, kind: type = StandIn) -> Any:
         twin = twin_of(x, kind)
-        self.known[twin] = self.value_of(x)
+        self.renamed(twin, x)
         return twin
 
     # --- Tensors and Values ---------------------------------------------------------------------------------

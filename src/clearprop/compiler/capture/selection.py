@@ -9,7 +9,7 @@ recorded call, which is compared at each call before anything has changed; anoth
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -69,6 +69,7 @@ class _Counted:
 
     __slots__ = ()
     _value: Any
+    twins: ClassVar[dict[type, type]] = {}  # what stands for one that is given as an array, or as a Tensor
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,6 +100,9 @@ class SelectedArray(_Counted, StandIn):
     __slots__ = ()
 
 
+_Counted.twins.update({StandIn: SelectedArray, Tensor: SelectedTensor})
+
+
 def _ask() -> None:
     observer: Any = mode.observer
     if observer is not None and observer.remembers:
@@ -114,6 +118,7 @@ class Selections:
         self.numbers: dict[Any, int] = {}  # equal for masks that are computed alike
         self.masks: dict[Value, int] = {}  # the masks that picked, and how many entries
         self.asked = False  # whether Python has looked at a length
+        self.lengths: set[Value] = set()  # those whose shape depends on a count
 
     def twin(self, node: Tensor) -> Tensor:
         """Return what stands for a node: one that says so where its shape depends on a count."""
@@ -126,12 +131,28 @@ class Selections:
         """Compute beside a selection what stands behind it."""
         if not isinstance(node, _Counted):
             return
+        self.lengths.add(self.value_of(node))
         mask = self._mask(node)
         if mask is not None:
             self.masks[self.value_of(mask)] = int(np.count_nonzero(mask._value))
-        found = self._followed(node, inputs) if mask is None else self._first(node, inputs[0], mask)
+        if mask is None or "shape" in node.attrs:  # what is told its shape adds at places
+            found = self._followed(node, inputs)
+        else:
+            found = self._first(node, inputs[0], mask)
         if found is not None:
             self.picked[node] = found
+
+    def leaf(self, of: Value | None) -> None:
+        """Note a leaf over an array that is known: it will not say when it is asked for its length."""
+        self.asked = self.asked or of in self.lengths
+
+    def holds(self, x: Tensor, of: Any) -> None:
+        """Note that `x` has the entries of another from now on: as a copy, or as they were stored there."""
+        found = None
+        if isinstance(of, _Counted):
+            found = self.picked.get(of)
+        if found is not None or x in self.picked:
+            self.picked[x] = found
 
     def _mask(self, node: Tensor) -> Any:
         """The mask that a node was picked by, if it is one that may be another at the next call."""

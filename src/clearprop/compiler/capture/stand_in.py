@@ -171,6 +171,9 @@ class StandIn:
             _recorder().python_value(self, "int(t)")
         return Tensor.__round__(self, digits)  # type: ignore[arg-type]
 
+    def __getitem__(self, index: Any) -> Any:
+        return ops["getitem"](self, _as_places(index))
+
     def __setitem__(self, index: Any, value: Any) -> None:
         fresh = sys.getrefcount(value) == usual("stored")  # as `x[1]` in `x[0] = x[1]`, which has no name
         _recorder().stored(self, index, value, fresh)
@@ -188,6 +191,8 @@ class StandIn:
             raise _recorder().also_refused(error, (inputs, kwargs)) from error
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if not any(issubclass(kind, Tensor) for kind in types):  # NumPy would not ask those that there are
+            args, kwargs = _as_places(args), {name: _as_places(x) for name, x in kwargs.items()}
         if function is np.linalg.matrix_power and args[1:] == (1,):
             return self  # no copy of it
         if function in WRITING and args and stands_for_array(args[0]):
@@ -238,7 +243,11 @@ class StandInForNumber(StandIn):
 
 
 def twin_of(x: Tensor, kind: type = StandIn) -> Any:
-    """Return what stands for the array of a Tensor: the same value, computed by the same op."""
+    """Return what stands for the array of a Tensor: the same value, computed by the same op.
+
+    One that says whether it is asked for its length has a twin that says so too.
+    """
+    kind = getattr(type(x), "twins", {}).get(kind, kind)
     twin: Any = object.__new__(kind)
     twin._value, twin.name, twin.requires_grad = x._value, x.name, x.requires_grad
     twin.op, twin.inputs, twin.values, twin.attrs = x.op, x.inputs, x.values, x.attrs
@@ -261,6 +270,14 @@ def stands_for_number(x: Any) -> bool:
 def _no_number(y: Any) -> bool:
     """Whether no number equals it, whichever the entries are."""
     return y is None or isinstance(y, (str, bytes))
+
+
+def _as_places(index: Any) -> Any:
+    """An index with arrays in the place of Tensors, as NumPy takes it: what an array is asked for is one."""
+    if isinstance(index, tuple):
+        return tuple(map(_as_places, index))
+    is_tensor = isinstance(index, Tensor) and not index.requires_grad
+    return _recorder().given_as(index, False) if is_tensor else index
 
 
 def _written_into(keywords: dict[str, Any]) -> Any:

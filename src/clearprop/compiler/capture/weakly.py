@@ -186,10 +186,13 @@ def _forgetting(where: ByTensor | ByArray) -> Any:
 def _place(array: Any) -> tuple[Hashable, Any]:
     """What two arrays of the same entries in the same memory have in common, and the array that owns it.
 
-    A number is only itself, and so is memory that is not NumPy's: then there is no owner.
+    A number is only itself, and so is memory that is not NumPy's: then there is no owner. So is an array
+    without entries, which is its own.
     """
-    if not isinstance(array, np.ndarray) or not array.ndim or not array.size:
+    if not isinstance(array, np.ndarray):
         return id(array), None
+    if not array.size:
+        return id(array), array  # it lies nowhere
     about = array.shape, array.strides, array.dtype
     owner: Any = array
     while (base := getattr(owner, "base", None)) is not None:
