@@ -199,33 +199,31 @@ def test_a_run_resumes_from_its_checkpoint_to_the_same_bytes(table, tmp_path):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def test_a_run_goes_on_after_ctrl_c_to_the_same_bytes(table, tmp_path):
-    options = ["--target", "kind", "--epochs", "60", "--patience", "0", "--checkpoint", str(tmp_path / "c")]
-    command = [
-        *PROGRAM,
-        table,
-        *options,
-        "--members",
-        "2",
-        "--hidden",
-        "8",
-        "--output",
-        str(tmp_path / "cut"),
-    ]
+def interrupted(command):
+    """Send Ctrl-C after the first line of an epoch; return the status."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         for line in process.stdout:
             if line.startswith(b"epoch"):
                 process.send_signal(signal.SIGINT)
                 break
         process.communicate()
-    assert process.returncode == 130  # in the middle: not all epochs were done
-    assert train(*command[4:], "--resume") == 0
-    whole = [*command[4:-1], str(tmp_path / "whole")]
-    whole[whole.index(str(tmp_path / "c"))] = str(tmp_path / "other")
-    assert train(*whole) == 0
+    return process.returncode
+
+
+def test_a_run_goes_on_after_ctrl_c_to_the_same_bytes(table, tmp_path):
+    for epochs in ("60", "600"):  # where it had come to its end before the signal did, a longer one is tried
+        kept, cut, whole = (tmp_path / f"{name}{epochs}" for name in ("kept", "cut", "whole"))
+        options = [table, "--target", "kind", "--epochs", epochs, "--patience", "0", "--members", "2"]
+        options += ["--hidden", "8", "--checkpoint"]
+        status = interrupted([*PROGRAM, *options, str(kept), "--output", str(cut)])
+        if status != 0:
+            break
+    assert status == 130  # in the middle: not all epochs were done
+    assert train(*options, kept, "--output", cut, "--resume") == 0
+    assert train(*options, tmp_path / "other", "--output", whole) == 0
 
     for name in ("model.safetensors", "history.csv"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
 
 def test_a_run_whose_rate_was_for_other_epochs_is_not_gone_on_with(table, tmp_path, capsys):

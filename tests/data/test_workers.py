@@ -150,7 +150,7 @@ def _state(pid):
         return "Z"
 
 
-def gone(pids, seconds=15):
+def gone(pids, seconds=60):
     until = time.monotonic() + seconds
     while (left := running(pids)) and time.monotonic() < until:
         time.sleep(0.05)

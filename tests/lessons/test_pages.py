@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from tests.browsing import rest
 
 from clearprop.lessons import course
 from clearprop.lessons.findings import FOUND
@@ -183,7 +184,7 @@ def test_a_drawing_of_a_lesson_can_be_read(visit, name):
 def test_print_has_a_picture_of_every_step_and_no_controls(visit):
     page = visit("dag")
     page.select_option("#algorithm", "topological")
-    page.wait_for_timeout(300)
+    rest(page)
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
 

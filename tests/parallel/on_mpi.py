@@ -146,7 +146,7 @@ def main():
         return {kind: fitted(*kind.split(), batch_size=size) for kind in sys.argv[3:]}
     from clearprop import parallel
 
-    world = parallel.world(timeout=4)
+    world = parallel.world(timeout=10 if what == "hang" else 60)
     if what == "ops":
         return ops(world)
     if what == "started":

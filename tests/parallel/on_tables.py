@@ -149,7 +149,7 @@ def cut(world, folder):
 
 def main():
     what, folder, *more = sys.argv[1:]
-    world = parallel.world(timeout=20)
+    world = parallel.world(timeout=60)
     if what == "fit":
         sizes = json.loads(more[0])
         kinds = WEIGHED if "weighed" in more else KINDS

@@ -20,7 +20,7 @@ import numpy as np
 import clearprop
 from clearprop import nn, optim, train
 
-checkpoint, result, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
+checkpoint, result, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
 clearprop.manual_seed(4)
 generator = np.random.default_rng(0)
 x = generator.normal(size=(200, 5)).astype(np.float32)
@@ -29,7 +29,8 @@ model = nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Dropout(0.2), nn.Linear(16
 history = train.fit(
     model, nn.MSELoss(), (x[:150], y[:150]), validation=(x[150:], y[150:]), epochs=12, patience=5,
     optimizer=optim.Adam(model.parameters(), lr=0.01), checkpoint=checkpoint, resume=True,
-    callbacks=[lambda run: (print(run.epoch, flush=True), time.sleep(pause))], progress=False,
+    callbacks=[lambda run: print(run.epoch, flush=True), lambda run: run.epoch == end and time.sleep(60)],
+    progress=False,
 )
 train.save_checkpoint(result, {
     "model": model.state_dict(), "rows": history.rows, "best": history.best_epoch, "ended": history.ended,
@@ -38,9 +39,9 @@ train.save_checkpoint(result, {
 """
 
 
-def run(*args, until=None):
-    """Run the program to its end, or kill it after an epoch."""
-    command = [sys.executable, "-c", PROGRAM, *map(str, args)]
+def run(*args, until=0):
+    """Run the program to its end, or kill it after an epoch, where it waits for that."""
+    command = [sys.executable, "-c", PROGRAM, *map(str, args), str(until)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         for line in process.stdout:
             if int(line) == until:
@@ -50,11 +51,11 @@ def run(*args, until=None):
 
 
 def test_a_killed_run_resumes_to_the_same_bits(tmp_path):
-    assert run(tmp_path / "whole.ckpt", tmp_path / "whole", 0) == 0
+    assert run(tmp_path / "whole.ckpt", tmp_path / "whole") == 0
     for epoch in (2, 5):  # killed twice on its way
-        assert run(tmp_path / "cut.ckpt", tmp_path / "cut", 0.2, until=epoch) == -signal.SIGKILL
+        assert run(tmp_path / "cut.ckpt", tmp_path / "cut", until=epoch) == -signal.SIGKILL
         assert not (tmp_path / "cut").exists()
-    assert run(tmp_path / "cut.ckpt", tmp_path / "cut", 0) == 0
+    assert run(tmp_path / "cut.ckpt", tmp_path / "cut") == 0
 
     assert (tmp_path / "cut").read_bytes() == (tmp_path / "whole").read_bytes()
     files = ["cut", "cut.ckpt", "cut.ckpt.previous", "whole", "whole.ckpt", "whole.ckpt.previous"]

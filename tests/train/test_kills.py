@@ -24,7 +24,7 @@ TOOL = Path(__file__).parents[2] / "tools" / "kills.py"
 def test_fifteen_random_kills_change_no_bit(way):
     if way == "compiled":
         pytest.importorskip("llvmlite")
-    command = [sys.executable, str(TOOL), "--kills", "15", "--epochs", "60", "--ways", way]
+    command = [sys.executable, str(TOOL), "--kills", "15", "--epochs", "30", "--ways", way]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert re.fullmatch(

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+from tests.browsing import rest
 from tests.see.page.test_tree import blocks, random_graph, scalars
 
 import clearprop
@@ -140,10 +141,6 @@ def corner(page, group):
     return page.evaluate("(g) => clearprop.stage.onScreen(g)", group)
 
 
-def rest(page):
-    page.wait_for_function("!clearprop.stage.moving && !clearprop.stage.asked")
-
-
 # --- the first view -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", GRAPHS)
 def test_the_first_view_is_readable_and_whole(visit, name):
@@ -189,7 +186,6 @@ def read_at(page, width, again=True):
         page.evaluate("history.replaceState(null, '', location.pathname)")
         page.reload()
         page.wait_for_function("window.clearprop")
-    page.wait_for_timeout(250)
     rest(page)
     assert page.evaluate("probes.textsOutside()") == []
     first = "[...probes.rectangles()].sort((a, b) => a[0] + a[1] - b[0] - b[1])[0].slice(0, 2)"
@@ -546,8 +542,8 @@ def test_the_address_restores_what_was_seen(visit):
     first = visit(deep())
     first.evaluate("clearprop.stage.reveal(probes.group('net.0.5'))")
     first.evaluate("clearprop.stage.zoom(1.3)")
-    first.wait_for_function("location.hash.includes('box=')")
-    first.wait_for_timeout(350)
+    zoom = "new URLSearchParams(location.hash.slice(1)).get('zoom')"
+    first.wait_for_function(f"location.hash.includes('box=') && {zoom} === clearprop.stage.view.k.toFixed(4)")
     state = "probes.state()"
     before, address = first.evaluate(state), first.evaluate("location.hash")
 

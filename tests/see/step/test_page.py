@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from tests.browsing import rest
 from tests.see.conftest import PROBES
 from tests.see.page.test_page import transformer
 from tests.see.page.test_tree import blocks, scalars
@@ -693,7 +694,7 @@ def test_the_step_is_in_the_address(visit):
 def test_nothing_is_cut_off_at_any_width(visit, make, width):
     page = visit(make())
     page.set_viewport_size({"width": width, "height": 800})
-    page.wait_for_timeout(100)
+    rest(page)
 
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.evaluate("document.documentElement.scrollHeight <= 2 * innerHeight")
@@ -705,7 +706,7 @@ def test_the_ways_of_gradients_are_seen_in_a_narrow_window_too(visit):
     page.evaluate("clearprop.go(clearprop.length())")
     wide = page.evaluate(looks)
     page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_timeout(300)
+    rest(page)
 
     assert "edge active back" in wide
     assert page.evaluate(looks) == wide

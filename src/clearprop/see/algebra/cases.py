@@ -7,6 +7,7 @@ A rule that must not divide by 0 says so twice: it divides by `where(c, 1, x)`, 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from clearprop.batch import by_entries
 from clearprop.registry import ops
@@ -49,19 +50,25 @@ def chosen(apply: Apply, condition: Term, yes: Term, no: Term) -> Term | None:
         return yes if known else no
     if not is_truth(condition):
         return None
-    there = _Branch(apply, {}, condition, True).told(yes)
-    elsewhere = _Branch(apply, {}, condition, False).told(no)
+    branches: _Branches = {}
+    there = _Branch(apply, {}, condition, True, branches).told(yes)
+    elsewhere = _Branch(apply, {}, condition, False, branches).told(no)
     if there == elsewhere:
         return there
     return None if there is yes and elsewhere is no else Term("where", (condition, there, elsewhere))
 
 
 class _Branch:
-    """Where a condition holds, or does not: terms as they read there."""
+    """Where a condition holds, or does not: terms as they read there.
 
-    def __init__(self, apply: Apply, known: dict[Term, bool], condition: Term, holds: bool) -> None:
-        self.apply, self.known = apply, dict(known)
-        self.seen: dict[int, Term] = {}
+    The choices within a term lead to the same branches again and again: `branches` has those there were.
+    """
+
+    def __init__(
+        self, apply: Apply, known: dict[Term, bool], condition: Term, holds: bool, branches: _Branches
+    ) -> None:
+        self.apply, self.known, self.branches = apply, dict(known), branches
+        self.seen: dict[Term, Term] = {}
         self._learn(condition, holds)
         for fact, truth in known.items():  # what was known of `a and b` may now say more of b
             self._learn(fact, truth)
@@ -82,9 +89,9 @@ class _Branch:
 
     def told(self, term: Term) -> Term:
         """Return a term with what is known put in, through what is computed entry by entry."""
-        if id(term) not in self.seen:
-            self.seen[id(term)] = self._put(term)
-        return self.seen[id(term)]
+        if term not in self.seen:
+            self.seen[term] = self._put(term)
+        return self.seen[term]
 
     def _put(self, term: Term) -> Term:
         holds = self.known.get(term) if term.head in TRUTHS or term.head in _BITS else None
@@ -105,11 +112,20 @@ class _Branch:
         now = self.told(condition)
         if said(now) is not None:
             return self.told(yes if said(now) else no)
-        there = _Branch(self.apply, self.known, condition, True).told(yes)
-        elsewhere = _Branch(self.apply, self.known, condition, False).told(no)
+        there, elsewhere = self._within(condition, True).told(yes), self._within(condition, False).told(no)
         if now is condition and there is yes and elsewhere is no:
             return term
         return there if there == elsewhere else Term("where", (now, there, elsewhere))
+
+    def _within(self, condition: Term, holds: bool) -> _Branch:
+        """Return the branch of this one in which a condition holds, or does not."""
+        asked = frozenset(self.known.items()), condition, holds
+        if asked not in self.branches:
+            self.branches[asked] = _Branch(self.apply, self.known, condition, holds, self.branches)
+        return self.branches[asked]
+
+
+_Branches: TypeAlias = dict[tuple[frozenset[tuple[Term, bool]], Term, bool], _Branch]
 
 
 def both(x: Term, y: Term) -> Term | None:
