@@ -84,6 +84,9 @@ LEAVING = {
     "math.sin": lambda t: math.sin(t),
     "Tensor of item": lambda t: Tensor(t.item()),
     "range": lambda t: len(range(int(t))),
+    "complex": lambda t: abs(complex(t)),
+    "trunc": lambda t: math.trunc(t),
+    "tolist": lambda t: np.array(t.tolist()),
     "float of a formula": lambda t: float(np.exp(t) * 2),
 }
 

@@ -355,6 +355,27 @@ def test_an_assignment_to_what_needs_a_gradient_is_refused():
         checkpoint(f)(Tensor(X))
 
 
+REACHED = {  # functions of w whose checkpoints reach it by name, each with its derivative at 2
+    "returned": (lambda w: checkpoint(lambda x: w)(1.0) * w, 4.0),
+    "in a tree": (lambda w: np.multiply(*checkpoint(lambda x: [w, w * x])(3.0)), 12.0),
+    "a checkpoint's gradient": (lambda w: grad(checkpoint(lambda x: w * x**2))(3.0), 6.0),
+    "where a gradient is": (lambda w: grad(lambda u: 3 * u**2)(w), 6.0),
+    "where a checkpoint's is": (lambda w: grad(checkpoint(lambda u: u**2 * w))(w), 8.0),
+    "where a derivative is": (lambda w: jvp(lambda u: u**3, (w,), (1.0,))[1], 12.0),
+    "along what": (lambda w: jvp(lambda u: u**3, (2.0,), (w,))[1], 12.0),
+    "twice": (lambda w: grad(checkpoint(lambda x: grad(checkpoint(lambda u: u**3 * w))(x) * x))(w), 108.0),
+}
+
+
+@pytest.mark.parametrize(("f", "right"), REACHED.values(), ids=REACHED)
+def test_what_is_reached_by_name_has_its_gradient(f, right):
+    def by_name(w):
+        return checkpoint(lambda: checkpoint(lambda: f(w))())()
+
+    assert grad(f)(2.0) == grad(checkpoint(f))(2.0) == grad(by_name)(2.0) == right
+    assert jvp(by_name, (2.0,), (1.0,))[1] == right
+
+
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [

@@ -20,7 +20,7 @@ from clearprop.modes import marks, mode
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
-NUMBERS = ("float(t)", "int(t)", "index(t)", "item()")
+NUMBERS = ("float(t)", "int(t)", "index(t)", "complex(t)", "math.trunc(t)", "item()", "tolist()")
 _TIMES = 20  # that one line is recorded before a backward pass: each looks for the leaves
 
 

@@ -241,7 +241,8 @@ class _Run:
         again = Again(self.called, versions, self.lent)
         again.inside.update(given)
         with Block(observer=again):
-            return self.run(given[:count])
+            output = self.run(given[:count])
+        return tree.map(lambda x: again.resolve(x) if isinstance(x, Tensor) else x, output)
 
     def _compare(self, y: Any, before: Any) -> None:
         """Object where a result is not what it was: the gradient would be of something else."""
@@ -316,7 +317,7 @@ def checkpoint(f: Callable[..., Any], **other: Any) -> Callable[..., Any]:
     @functools.wraps(f, updated=())
     def forgetful(*args: Any, **kwargs: Any) -> Any:
         observer = mode.observer
-        seen = observer is not None and (observer.remembers or observer.batches)
+        seen = observer is not None and (observer.remembers or observer.batches or observer.awaits())
         if seen or not mode.grad_enabled:
             return f(*args, **kwargs)
         run = _Run(f, args, kwargs)

@@ -111,8 +111,8 @@ class Inner:
         """Give Tensors where a run for the gradient of what is around will, by these or by the output."""
         observer = mode.observer if self.constant else None
         if observer is not None and observer.awaits():
-            leaves = [x for xs in (*several, tree.leaves(self.output)) for x in xs]
-            found = [_whole(x) for x in leaves if isinstance(x, Tensor)]
+            leaves = (_whole(x) for xs in (*several, tree.leaves(self.output)) for x in xs)
+            found = [observer.resolve(x) for x in leaves if isinstance(x, Tensor)]
             order, _ = self._history(found)
             self.wraps = self.wraps or any(map(observer.awaits, (*found, *order)))
 
