@@ -204,3 +204,20 @@ def test_the_scale_of_inputs_and_outputs_does_not_matter(scale):
     assert report(f, X * scale)
     with broken(ops["tanh"], 0, lambda d, *rest: 1.001 * d):
         assert not report(f, X * scale)
+
+
+@pytest.mark.parametrize("shift", [0.0, 4.0])
+def test_a_softmax_that_cancels_in_float32_is_right(shift):
+    """What the four results lose on the way is far more than rounding of the inputs explains."""
+    x = np.array([-3.258955717, -0.873586476, 8.318619728, 3.295738697], np.float32)
+    f = lambda x: np.exp(x - shift) / np.sum(np.exp(x - shift))  # noqa: E731
+    assert report(f, x)
+    with broken(ops["exp"], 0, lambda d, *rest: d * np.float32(1.001)):
+        assert not report(f, x)
+
+
+def test_a_gradient_that_loses_digits_in_float32_alone_is_wrong():
+    coarse = lambda d, *rest: d.astype(np.float16).astype(d.dtype) if d.dtype == np.float32 else d  # noqa: E731
+    with broken(ops["tanh"], 0, coarse):
+        found = report(lambda x: np.sum(np.tanh(x)), X.astype(np.float32))
+    assert "in float32 the gradient is off" in repr(found)

@@ -153,3 +153,39 @@ def test_the_entry_that_is_named_is_none_that_sits_on_a_kink_between_its_slopes(
     found = taylor_check(BENT["tanh"], x, gradient=g, raise_on_failure=False)
 
     assert (found.entry.index, found.skipped) == ((80,), 1)
+
+
+@pytest.mark.parametrize("large", [1e10, 1e11, 1e12, 1e14, 1e16])
+def test_a_function_hidden_in_the_rounding_of_a_large_term_is_never_called_right(large):
+    x = np.linspace(0.1, 1.0, 10)
+    g = np.cos(x)
+    g[3] *= 1.01
+
+    found = taylor_check(lambda x: large + np.sum(np.sin(x)), x, gradient=g, raise_on_failure=False)
+
+    assert found.verdict != "right"
+
+
+@pytest.mark.parametrize("fault", [0.0, 0.9, 1.01, 3.0])
+@pytest.mark.parametrize("large", [1e4, 1e7, 1e10])
+def test_an_entry_that_is_small_beside_another_is_tried_without_it(large, fault):
+    x = np.array([1.0, 0.3, 0.7])
+    g = np.array([large, math.cos(0.3) * fault, math.cos(0.7)])
+
+    def f(x):
+        return large * x[0] + np.sin(x[1]) + np.sin(x[2])
+
+    found = taylor_check(f, x, gradient=g, raise_on_failure=False)
+    assert found.verdict == "WRONG"
+    assert found.entry.index == (1,)
+    g[1] = math.cos(0.3)
+    assert taylor_check(f, x, gradient=g, raise_on_failure=False).verdict == "right"
+
+
+def test_entries_too_small_to_be_seen_are_counted_as_skipped():
+    x = np.array([1.0, 0.3, 0.7])
+    found = taylor_check(lambda x: 1e14 * x[0] + np.sin(x[1]) + np.sin(x[2]), x)
+
+    assert found.skipped == 2
+    assert "2 entries skipped" in repr(found)
+    assert "too small beside the others" in repr(found)

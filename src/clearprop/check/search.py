@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ BISECTION_STEP = 2.0**-17  # about the cube root of float64's eps: truncation an
 TOLERANCE = 1e-10  # of the largest directional derivative the gradient's size allows
 SINGLE = 64  # entries on a kink, or without a finite gradient, that are looked at one by one
 BITS = 2.0**12  # sizes of a direction's entries are told apart to one part in this
+NOTHING = 1e-14  # of a function's terms: a derivative that is 0, but for rounding
 BETWEEN = 1.25  # a remainder that falls faster is that of a right gradient (2), else of a wrong one (1)
 GROUPS = 512  # groups of entries that are searched for kinks, four evaluations each
 BEND_STEPS = (2.0**-14, 2.0**-18, 2.0**-22, 2.0**-26)  # second differences tell a kink from a curve
@@ -27,7 +29,8 @@ BEND_STEPS = (2.0**-14, 2.0**-18, 2.0**-22, 2.0**-26)  # second differences tell
 
 @dataclass
 class Along:
-    """What was found along one direction: whether it told something, and whether the gradient is wrong."""
+    """What was found along one direction: whether it told something, and whether the gradient is wrong;
+    `unnoticed` is by how much the two sides may differ without a word."""
 
     slope: float = math.inf
     table: list[tuple[float, float]] = field(default_factory=list)
@@ -35,11 +38,12 @@ class Along:
     compared: bool = False
     wrong: bool = False
     kink: bool = False
+    unnoticed: float = math.inf
 
 
 class Search:
     """Some inputs of a probe as one long vector, what is said to be their gradient (of the outputs weighed by
-    `weights`), and the hunt for the entry where it is wrong.
+    `weights`), and the hunt for the entry where it is wrong. `noise` tells how far rounding moves it.
 
     `left_out` marks the entries that no direction moves: on a kink, or without a finite gradient. `blamed`
     lists those of them that are wrong all the same.
@@ -54,6 +58,7 @@ class Search:
         self, probe: Probe, gradient: dict[int, Any], weights: Any, rng: np.random.Generator
     ) -> None:
         self.probe, self.rng, self.inputs = probe, rng, list(gradient)
+        self.noise: Callable[[], Any] = lambda: self.blur
         self.used: Any = weights != 0
         self.weights: Any = weights[self.used]
         self.at: Any = probe({})[self.used]
@@ -133,7 +138,9 @@ class Search:
             else:
                 waiting += np.array_split(group, 2)
         for k in alone[: max(0, SINGLE - len(self.blamed))]:
-            self._hold_against_both_sides(k)
+            entry, found = self._measured(k)
+            if self._outside(entry, found):
+                self.blamed.append(entry)
         new = self.left_out.copy()
         new[alone] = True
         for group in waiting:
@@ -161,12 +168,6 @@ class Search:
                         return False
                 before = bend
         return False
-
-    def _hold_against_both_sides(self, k: int) -> None:
-        """Blame an entry on a kink whose gradient is outside of the slopes on its two sides."""
-        entry, found = self._measured(k)
-        if self._outside(entry, found):
-            self.blamed.append(entry)
 
     def _outside(self, entry: Entry, found: Slopes) -> bool:
         """Whether a gradient is outside of the slopes on both sides of a kink."""
@@ -197,12 +198,12 @@ class Search:
         measured = float(self.weights @ found.value)
         error = float(np.abs(self.weights) @ found.error)
         size = max(float(np.linalg.norm(self.gradient * v)), abs(measured))
-        large = float(np.abs(self.weights) @ np.maximum(np.abs(self.at), self.terms))
+        large = self.size_of_terms()
         error += float(self.blur @ np.abs(v))
         allowed = 10 * error + TOLERANCE * size
         off = abs(told - measured)
         wrong = off > allowed and math.isfinite(error)
-        vague = not error <= 1e-4 * max(size, 1e-6 * large)
+        vague = not (error <= 1e-4 * size or (error <= TOLERANCE * large and self._is_nothing(size, v)))
         floor = 50 * self.probe.eps * large
         kink = bool(np.any(found.kink)) or (wrong and self._bends(v, np.flatnonzero(v)))
         if wrong:  # small steps show how the remainder falls once h^2 is out of the way
@@ -214,7 +215,17 @@ class Search:
             # The remainder falls with h^2 and no entry is wrong: it is the extrapolation that errs.
             wrong, (h, rest) = False, seen[-1]
             off, vague = rest / h, rest / h > 1e-4 * size
-        return Along(slope, table, off, wrong or not vague, wrong, kink)
+        return Along(slope, table, off, wrong or not vague, wrong, kink, allowed)
+
+    def _is_nothing(self, size: float, v: Any) -> bool:
+        """Whether a gradient of this size along v is 0, or nothing but its own rounding."""
+        if not 0.0 < size <= NOTHING * self.size_of_terms():
+            return size == 0.0
+        return bool(self.noise() @ np.abs(v) > size / 30)
+
+    def size_of_terms(self) -> float:
+        """Return how large the terms are that the weighed outputs are sums of."""
+        return float(np.abs(self.weights) @ np.maximum(np.abs(self.at), self.terms))
 
     def _deeper(self, noted: Any, table: list[tuple[float, float]], floor: float) -> None:
         """Halve the smallest step whose remainder is more than rounding, until it falls with h or is not."""

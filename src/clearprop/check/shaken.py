@@ -62,13 +62,17 @@ class _Shaken(Replay):
         return values
 
 
-def rounding(probe: Probe, f: Callable[..., Any], weights: Any, rng: np.random.Generator) -> Rounding | None:
+def rounding(
+    probe: Probe, f: Callable[..., Any], weights: Any, rng: np.random.Generator, arrays: Any = None
+) -> Rounding | None:
     """Return how far rounding moves the outputs of `f`, and the gradients of its outputs weighed by each row.
 
     Largest of several runs, in each of which every result is off by one unit in its last place, and so are
-    the inputs. None where the graph cannot be run again.
+    the inputs: those of the probe, or `arrays` in a precision of their own. None where the graph cannot be
+    run again.
     """
-    leaves = [Tensor(a) if a is not None else x for a, x in zip(probe.arrays, probe.inputs, strict=True)]
+    arrays = probe.arrays if arrays is None else arrays
+    leaves = [Tensor(a) if a is not None else x for a, x in zip(arrays, probe.inputs, strict=True)]
     try:
         with np.errstate(all="ignore"):
             outputs = [z if isinstance(z, Tensor) else Tensor(z) for z in listed(f(*leaves))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.check.finer import finer
 from clearprop.check.kept import kept
 from clearprop.check.plane import in_pairs, paired
 from clearprop.check.probe import RANDOM, Probe, plain
 from clearprop.check.pull import gradients, random_weights, split
 from clearprop.check.report import Entry, Judged, untold
 from clearprop.check.search import Along, Search
-from clearprop.check.shaken import coarsen, rounding
+from clearprop.check.shaken import Rounding, coarsen, rounding
 from clearprop.errors import GradientError, lesson
 from clearprop.hints import refuse_texts
 from clearprop.see.algebra.labels import must_be_a_function
@@ -144,21 +146,40 @@ def _tested(
     weights = split(np.concatenate([w.reshape(-1) for w in weights]) * told, probe.shapes)
     given = _given(f, probe, gradient, weights)
     row = np.concatenate([w.reshape(-1) for w in weights])
-    before = deepcopy(report)
-    state = rng.bit_generator.state
-    search = Search(probe, given, row, rng)
-    _search(report, search, locate)
-    shaken = rounding(probe, f, [row], np.random.default_rng(0)) if report.wrong else None
-    if shaken is None:
-        return report
-    blur = np.concatenate([g.reshape(-1) for g in shaken.gradients]) if gradient is None else search.blur
-    if coarsen(probe, at, shaken) or search.minds(blur):
-        vars(report).update(vars(before))
-        rng.bit_generator.state = state
-        search = Search(probe, given, row, rng)
-        search.blur = blur
-        _search(report, search, locate)
+    shaken = functools.cache(lambda: rounding(probe, f, [row], np.random.default_rng(0)))
+    _searched(report, lambda: Search(probe, given, row, rng), at, shaken, gradient is None, locate)
     return report
+
+
+def _searched(
+    report: TaylorReport,
+    fresh: Callable[[], Search],
+    at: Any,
+    shaken: Callable[[], Rounding | None],
+    ours: bool,
+    locate: bool,
+) -> None:
+    """Search, and once more where something was wrong that rounding may explain; `ours` is a gradient that
+    the rules give."""
+    search = fresh()
+    before = deepcopy(report)
+    state = search.rng.bit_generator.state
+
+    def noise() -> Any:
+        """How far rounding moves the gradient; what somebody gave is not moved."""
+        found = shaken() if ours else None
+        rows = [np.zeros(search.size)] if found is None else found.gradients
+        return np.concatenate([g.reshape(-1) for g in rows])
+
+    search.noise = noise
+    _search(report, search, locate)
+    found = shaken() if report.wrong else None
+    if found is not None and (coarsen(search.probe, at, found) or search.minds(noise())):
+        vars(report).update(vars(before))
+        search = fresh()
+        search.rng.bit_generator.state = state
+        search.noise, search.blur = noise, noise()
+        _search(report, search, locate)
 
 
 def _search(report: TaylorReport, search: Search, locate: bool) -> None:
@@ -169,6 +190,8 @@ def _search(report: TaylorReport, search: Search, locate: bool) -> None:
         v = search.direction(in_proportion=k % 2 == 1)
         found, v = search.beside_kinks(v)
         tried.append((found, v))
+    tried += finer(search, tried)
+    report.directions = len(tried)
     _enter(report, search, tried, locate)
 
 
