@@ -373,3 +373,27 @@ def test_contents_that_are_kept_given_and_let_go_are_never_overwritten(executor)
         kept += [(r, r.copy()) for r in results]
         for array, before in kept:
             np.testing.assert_array_equal(array, before)
+
+
+def test_the_first_attributes_that_a_function_is_given_are_noticed(executor):
+    def scale():
+        return 1.0
+
+    def counted():
+        return 1.0
+
+    compiled = clearprop.compile(
+        lambda x: x * getattr(scale, "factor", 1.0), executor=executor, prove="never"
+    )
+    assert list(compiled(np.ones(2))) == [1.0, 1.0]
+    scale.factor = 5.0
+    assert list(compiled(np.ones(2))) == [5.0, 5.0]
+
+    def counting(x):
+        counted.calls = getattr(counted, "calls", 0) + 1
+        return x * counted.calls
+
+    compiled = clearprop.compile(counting, executor=executor, prove="never")
+    compiled(np.ones(2))
+    with pytest.raises(clearprop.compiler.RecordingError, match="from 1 to 2: later calls would not"):
+        compiled(np.ones(2))

@@ -450,9 +450,10 @@ class Surroundings:
         if function.__closure__:
             for cell in function.__closure__:
                 self.cells.append(cell)
-                stack.append(inside(cell))
+                stack.append(held := inside(cell))
                 if not _is_users(function):
-                    self._fixed_there(stack[-1:])  # code that is not looked at may ask for its type
+                    self._fixed_there([held])  # code that is not looked at may ask for its type
+                self._visit_given(held, stack)
         stack += [function.__defaults__, *self._fixed_there([function.__kwdefaults__])]
         if not _is_users(function):
             self._fixed_there([function.__defaults__])
@@ -481,6 +482,12 @@ class Surroundings:
             for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
                 stack.append(space[name])
+                self._visit_given(space[name], stack)
+
+    def _visit_given(self, held: Any, stack: list[Any]) -> None:
+        """A function that code has a name for may be given attributes, though it has none now."""
+        if is_a(held, types.FunctionType) and _is_users(held):
+            stack += self._fixed_there([held.__dict__])
 
     def _visit_library(self, module: types.ModuleType, names: set[str], stack: list[Any]) -> None:
         """What code names of an installed module: its settings; its functions do not change."""
