@@ -153,7 +153,7 @@ def test_no_hidden_layer_is_a_linear_model(table, tmp_path):
 
 
 def test_quiet_prints_the_test_s_result_alone(table, tmp_path, capsys):
-    assert train(table, "--target", "kind", "--quiet", "--output", tmp_path) == 0
+    assert train(table, "--target", "kind", "--quiet", "--epochs", 2, "--output", tmp_path) == 0
 
     assert re.fullmatch(r"test accuracy [\d.]+ % \(\d+ of 24\)\n", capsys.readouterr().out)
 
@@ -168,7 +168,7 @@ def test_nothing_held_out_is_possible(table, tmp_path, capsys):
 
 
 def test_a_text_only_terminal_gets_ascii(table, tmp_path):
-    command = [*PROGRAM, table, "--target", "kind", "--plain", "--output", str(tmp_path)]
+    command = [*PROGRAM, table, "--target", "kind", "--plain", "--epochs", "3", "--output", str(tmp_path)]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     out = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
 

@@ -28,10 +28,14 @@ def course(folder: str | os.PathLike[str], language: str = "en", overwrite: bool
     exercise that is there already, perhaps half solved, is left alone without `overwrite`.
     """
     said, folder = told(language), Path(folder)
+    for name in (
+        "index",
+        "handout",
+        *ORDER,
+    ):  # before the first is written, or half of the pages would be new
+        replaceable(folder / f"{name}.html", None if overwrite else marks.html)
     made = {"index.html": contents(said), "handout.html": handout(said)}
     made |= {f"{name}.html": page(name, said) for name in ORDER}
-    for name in made:  # all before the first is written, or half of the pages would be new
-        replaceable(folder / name, None if overwrite else marks.html)
     (folder / "exercises").mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         write(folder / name, text.encode(), overwrite)

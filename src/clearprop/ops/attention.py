@@ -16,8 +16,8 @@ _Q, _K, _V = (  # numpy.random would be most of what importing clearprop costs
 _MASK = np.array([[True, False, True, True], [False] * 4, [True] * 4])  # the second may look at nothing
 _ALL, _STATE = np.array(True), np.array([7, 0], np.uint64)
 _EXAMPLES = (
-    ((_Q, _K, _V, _ALL, _STATE), {"scale": 0.7}),
-    ((_Q, _K, _V, _MASK, _STATE), {"scale": 0.5}),
+    ((_Q[:1], _K[:1], _V[:1], _ALL, _STATE), {"scale": 0.7}),
+    ((_Q[1:], _K[1:], _V[1:], _MASK, _STATE), {"scale": 0.5}),
     ((_Q, _K, _V, _MASK, _STATE), {"scale": 0.5, "causal": True, "p": 0.4}),
 )
 
@@ -180,7 +180,9 @@ def attention_kept(
     *map(_second, range(4)),
     None,
     None,
-    examples=tuple(((0.3 + _Q[..., :1] * _V[:, 1:2], *xs), how) for xs, how in _EXAMPLES),
+    examples=tuple(
+        ((0.3 + q[..., :1] * v[:, 1:2], q, k, v, *rest), how) for (q, k, v, *rest), how in _EXAMPLES
+    ),
 )
 def attention_gradient(
     g: Any,
