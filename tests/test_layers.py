@@ -17,10 +17,10 @@ ROOT = Path(clearprop.__file__).parent
 ORDER = {
     "": (
         "ending locks errors advice adding rows arguments hints facts marks files modes lines registry "
-        "structure ufunc refusal examined rebinding updates sharing tensor sources away graph op orders "
-        "define record batch ops hooks tree kept downstream backward loops transforms clipping numpy scipy "
-        "nn optim data interop parallel typed see testing check diagnosis homework compiler train play "
-        "shipping lessons sklearn torch coverage __init__ cli __main__"
+        "structure ufunc refusal examined rebinding showing updates sharing tensor sources away graph op "
+        "orders define record batch ops hooks tree kept downstream backward loops transforms clipping numpy "
+        "scipy nn optim data interop parallel typed see testing check diagnosis homework compiler train "
+        "play shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
     "see": "columns readable document words frame numbers names algebra layout drawing tiles page step "
     "summaries gallery __init__",

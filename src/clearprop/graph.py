@@ -142,5 +142,5 @@ def state_of_leaf(tensor: Tensor) -> tuple[dict[str, Any] | None, dict[str, Any]
 
 def _slots(tensor: Tensor) -> dict[str, Any]:
     names = [name for kind in type(tensor).__mro__ for name in getattr(kind, "__slots__", ())]
-    slots = {name: getattr(tensor, name) for name in names if name != "__weakref__"}
+    slots = {name: getattr(tensor, name) for name in names if name not in ("__weakref__", "family")}
     return slots | getattr(tensor, "__dict__", {})

@@ -17,6 +17,7 @@ from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import form, public_class
 from clearprop.registry import entered, ops
+from clearprop.showing import NO_ATTRS, note_view
 from clearprop.sources import note
 from clearprop.tensor import PLAIN, Tensor, plain
 
@@ -24,7 +25,6 @@ Rule = Callable[..., Any]
 KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
 
 _next_serial = itertools.count(1).__next__  # 0 is every leaf: leaves stand first in any order
-_NO_ATTRS: dict[str, Any] = {}
 _SEQUENCES = (list, tuple)
 _KEYWORD_ONLY = ("ddof", "keepdims")  # by position NumPy has `dtype` there
 _new = Tensor.__new__
@@ -180,31 +180,31 @@ class Op:
             z = self._array(z)
         if tracked and self.differentiable:
             return node_of(z, self, inputs, values, attrs)
-        return leaf_of(z) if self.differentiable else self._chosen(z, inputs, attrs)
+        return leaf_of(z, inputs) if self.differentiable else self._chosen(z, inputs, attrs)
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
-                return self._observed((x,), _NO_ATTRS, now)
+                return self._observed((x,), NO_ATTRS, now)
             if not now.grad_enabled:
-                return self._forgetting((x,), _NO_ATTRS)
+                return self._forgetting((x,), NO_ATTRS)
         value = x._value
         try:
             z = self.forward(value)
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x,), (value,), {}) from error
         if x.requires_grad and self.differentiable:
-            return node_of(z, self, (x,), (value,), _NO_ATTRS)
-        return leaf_of(z) if self.differentiable else self._chosen(z, (x,), _NO_ATTRS)
+            return node_of(z, self, (x,), (value,), NO_ATTRS)
+        return leaf_of(z) if self.differentiable else self._chosen(z, (x,), NO_ATTRS)
 
     def two(self, x: Any, y: Any) -> Any:
         """Apply the op to two inputs of which at least one is a Tensor: as above."""
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
-                return self._observed((x, y), _NO_ATTRS, now)
+                return self._observed((x, y), NO_ATTRS, now)
             if not now.grad_enabled:
-                return self._forgetting((x, y), _NO_ATTRS)
+                return self._forgetting((x, y), NO_ATTRS)
         if isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
@@ -225,12 +225,12 @@ class Op:
         except (TypeError, ValueError, IndexError) as error:
             raise self._failure(error, (x, y), (left, right), {}) from error
         if tracked and self.differentiable:
-            return node_of(z, self, (x, y), (left, right), _NO_ATTRS)
-        return leaf_of(z) if self.differentiable else self._chosen(z, (x, y), _NO_ATTRS)
+            return node_of(z, self, (x, y), (left, right), NO_ATTRS)
+        return leaf_of(z) if self.differentiable else self._chosen(z, (x, y), NO_ATTRS)
 
     def _chosen(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
         """Return a leaf whose source is known to those who ask for it."""
-        leaf = leaf_of(z)
+        leaf = leaf_of(z, inputs)
         note(leaf, self, inputs, attrs)
         return leaf
 
@@ -262,6 +262,8 @@ class Op:
         node.requires_grad = now.grad_enabled and self.differentiable and any(x.requires_grad for x in given)
         other = observer.saw(node)
         node = node if other is None else other
+        if not node.requires_grad and z.base is not None and node._value is z:
+            note_view(node, inputs)
         return node if node.requires_grad or observer.remembers else _forgotten(node)
 
     def _forgetting(self, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Any:
@@ -275,7 +277,7 @@ class Op:
             raise self._failure(error, inputs, values, attrs) from error
         if not any(isinstance(x, Tensor) for x in inputs):
             return z
-        return leaf_of(z if hasattr(z, "shape") else self._array(z))
+        return leaf_of(z if hasattr(z, "shape") else self._array(z), inputs)
 
     def _note(self, inputs: tuple[Any, ...]) -> None:
         """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.
@@ -406,18 +408,23 @@ def node_of(z: Any, op: Op, inputs: tuple[Any, ...], values: Any, attrs: dict[st
     return node
 
 
-def leaf_of(z: Any) -> Tensor:
-    """Make a Tensor that does not know how it was computed, and needs no gradient."""
+def leaf_of(z: Any, inputs: tuple[Any, ...] = ()) -> Tensor:
+    """Make a Tensor that does not know how it was computed, and needs no gradient.
+
+    It may show the memory of one of the inputs.
+    """
     leaf = _new(Tensor)
     leaf._value = z
     leaf.grad = leaf.name = None
     leaf.requires_grad = False
+    if inputs and z.base is not None:
+        note_view(leaf, inputs)
     return _forgotten(leaf)
 
 
 def _forgotten(node: Tensor) -> Tensor:
     node.op, node.inputs = None, ()
-    node.values, node.attrs, node.serial = (), _NO_ATTRS, 0
+    node.values, node.attrs, node.serial = (), NO_ATTRS, 0
     return node
 
 

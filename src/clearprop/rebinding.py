@@ -197,20 +197,25 @@ def _sole_content(example: Any, new: Any, kept: int) -> bool:
     recorder = mode.recorder
     if recorder is not None and recorder.stands_for_array(content):
         return beyond == 0 and recorder.alone(content)
+    if content.op is None and not hasattr(content, "content"):  # it hangs on no graph
+        return beyond == 0 and not content.requires_grad and held_by([content])
     by_new = _times(content, new.content.inputs)
     return sole(content, beyond - by_new, new.content, kept)
 
 
-def users_to_turn(tensor: Any, kept: int) -> list[Any] | None:
-    """Return the nodes that a Tensor is an input of, or None where its memory has another name or owner."""
+def users_to_turn(tensor: Any, kept: int, spare: Any = None) -> list[Any] | None:
+    """Return the nodes that a Tensor is an input of, or None where its memory has another name or owner.
+
+    A `spare` view is one of a statement's own, that nobody has once it has ended.
+    """
     if not _owned(tensor, kept):
         return None
-    if not _no_view_has_a_name(tensor, _users([tensor])[1], kept):
+    if not _no_view_has_a_name(tensor, _users([tensor])[1], kept, spare):
         return None
     return _users([tensor])[1]
 
 
-def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int) -> bool:
+def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int, spare: Any = None) -> bool:
     """Whether the graph alone holds views of a Tensor's memory. The list of its users is emptied."""
     arrays = sys.getrefcount(tensor._value) - 2
     for user in users:
@@ -225,7 +230,7 @@ def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int) -> bool:
         counts, users = _users(views)
         for i, count in enumerate(counts):
             others = sys.getrefcount(views[i]) - 2
-            if others != count + kept:
+            if others != count + kept and views[i] is not spare:
                 return False
         views = _views_among(users, tensor)
     return arrays == shown.get(id(tensor._value), 0) and _no_array_has_a_name(tensor, shown)
@@ -318,3 +323,21 @@ def _owned(node: Any, kept: int) -> bool:
         if not _owned(node.inputs[i], kept):
             return False
     return True
+
+
+def root_of(array: Any) -> Any:
+    """Return the array that has the memory which an array shows, or what else has it."""
+    while (base := getattr(array, "base", None)) is not None:
+        array = base
+    return array
+
+
+def held_by(family: list[Any]) -> bool:
+    """Whether nobody but these Tensors has their memory: no graph, no reader of `t.value`, no owner."""
+    root = root_of(family[0]._value)
+    held = 2  # the name here and the call
+    for x in family:
+        held += 1
+        if x._value is not root and (x._value.base is not root or sys.getrefcount(x._value) != 2):
+            return False  # somebody has its array, or one that lies between
+    return _COUNTED and root.__class__ is np.ndarray and sys.getrefcount(root) == held

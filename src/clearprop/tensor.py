@@ -19,6 +19,7 @@ from clearprop.refusal import COMPLAINTS, WRITERS, added_in_place, in_place, no_
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
 from clearprop.sharing import Shared, array_wanted, float_kept
+from clearprop.showing import apart, straight
 from clearprop.updates import ChangedByHand, read_only, rebound_array
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Tensor(ChangedByHand, Shared):
         "__weakref__",
         "_value",
         "attrs",
+        "family",
         "grad",
         "inputs",
         "name",
@@ -101,6 +103,7 @@ class Tensor(ChangedByHand, Shared):
     attrs: dict[str, Any]
     name: str | None
     requires_grad: bool
+    family: list[Any]  # of a view without a graph, and of what it shows: both, weakly (`showing.py`)
     serial: int  # leaves 0, others counted: an input's is smaller than its users'
 
     __hash__: Callable[[Any], int] = object.__hash__  # type: ignore[assignment]  # a Tensor is itself; `==` compares values
@@ -226,7 +229,7 @@ class Tensor(ChangedByHand, Shared):
         return self._python("item()").item()
 
     def detach(self) -> Tensor:
-        """Return a Tensor of the same value that no gradient passes through."""
+        """Return a Tensor of the same value that no gradient passes through, whatever is changed later."""
         with_no_history = Tensor(0.0, requires_grad=False)
         with_no_history._value = self._value
         if mode.observer is not None:
@@ -562,10 +565,12 @@ class Tensor(ChangedByHand, Shared):
         return ops["reshape"](self, shape) if order == "C" else np.reshape(self, shape, order)  # type: ignore[return-value]
 
     def ravel(self, order: Any = "C") -> Tensor:
-        return ops["reshape"](self, (-1,)) if order == "C" else np.ravel(self, order)  # type: ignore[return-value]
+        return straight(ops["reshape"](self, (-1,))) if order == "C" else np.ravel(self, order)  # type: ignore[return-value]
 
     def flatten(self, order: Any = "C") -> Tensor:
-        return self.ravel(order)
+        """Return all entries in a row, in memory of its own as in NumPy."""
+        row: Tensor = apart(self.ravel(order))
+        return row
 
     def transpose(self, *axes: Any) -> Tensor:
         """Return the axes in the order given, reversed where none is: NumPy's meaning, not PyTorch's."""

@@ -27,6 +27,7 @@ from clearprop.rebinding import (
     usual,
 )
 from clearprop.registry import ops
+from clearprop.showing import change, is_computed, may_change, seen_by_nobody_else
 
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
@@ -84,22 +85,28 @@ class ChangedByHand:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         tensor: Any = self
-        if _computed(tensor, value) and _rewritten(tensor, index, value):
-            return
+        if _computed(tensor, value):
+            own = value if sys.getrefcount(value) == usual("stored") else None  # `y[1:]` in `y[:-1] = y[1:]`
+
+            def made(old: Any) -> Any:
+                return with_checked_entries(old, index, old if value is tensor else value)
+
+            if _turned(tensor, made, own):
+                return
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
         recorder = mode.recorder
         if recorder is not None:
+            seen_by_nobody_else(tensor, "t[i] = v")
             tensor.value = _recorded_entries(recorder, tensor, index, value)
             return
-        new = np.array(tensor._value)
         given = value._value if _is_tensor(value) else np.asarray(value)
-        if not _fits(given.dtype, new.dtype):
+        if not _fits(given.dtype, tensor.dtype):
             raise TypeError(_cast("t[i] = v", given.dtype, tensor))
+        at, family = _plain(index), may_change(tensor, "t[i] = v")
         try:
-            new[_plain(index)] = given
+            change(tensor, lambda array: operator.setitem(array, at, given), family)
         except (TypeError, ValueError, IndexError) as error:
             raise _said(error, "t[i] = v", tensor, value) from error
-        tensor._value = new if new.ndim else new[()]
 
     # fmt: off
     def __iadd__(self, y: Any) -> Any: return _update(self, y, "add", operator.iadd, "+=")
@@ -130,25 +137,32 @@ def read_only(array: Any) -> Any:
     return np.asarray(memoryview(buffer).toreadonly())
 
 
-def _update(tensor: Any, y: Any, name: str, change: Callable[[Any, Any], Any], sign: str) -> Any:
+def _update(tensor: Any, y: Any, name: str, written: Callable[[Any, Any], Any], sign: str) -> Any:
     """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
     settle()
     refs = references(tensor)
     call = f"t {sign} y"
-    if _computed(tensor, y) and (found := _rebound(tensor, y, name, call, refs)) is not None:
-        return found
-    into = kind_of_statement(sys._getframe(2)) != "entry"  # `w[i] -= y` stores what it changed in w again
-    _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor", into)
-    recorded = mode.recorder is not None
-    new: Any = np.array(tensor._value)
+    if _computed(tensor, y):
+        if (found := _rebound(tensor, y, name, call, refs)) is not None:
+            return found
+        if _turned(tensor, lambda old: _fitted(ops[name].two(old, old if y is tensor else y), tensor, call)):
+            return tensor
+    if tensor.ndim == 0 and not tensor.requires_grad and is_computed(tensor) and _is_number(tensor):
+        return ops[name].two(tensor, y)  # as NumPy's numbers, of which another name keeps the old one
+    fresh = refs == usual("entry") and kind_of_statement(sys._getframe(2)) == "entry"
+    _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor", not fresh)
+    recorded, given = mode.recorder is not None, y._value if _is_tensor(y) else y
+    if recorded and not fresh:  # `w[i] -= y` stores what it has made of `w[i]` in w again
+        seen_by_nobody_else(tensor, call)
+    family = [tensor] if recorded else may_change(tensor, call)
     try:
-        new = change(new, y._value if _is_tensor(y) else y)
+        if not recorded:
+            change(tensor, lambda array: written(array, given), family)
+            return tensor
+        written(np.array(tensor._value), given)
     except (TypeError, ValueError) as error:
         raise _said(error, call, tensor, y) from error
-    if recorded:
-        tensor.value = ops[name].two(tensor, y).astype(tensor.dtype)
-    else:
-        tensor._value = new if new.ndim else new[()]
+    tensor.value = ops[name].two(tensor, y).astype(tensor.dtype)
     return tensor
 
 
@@ -180,16 +194,22 @@ def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
     kept = 0 if mode.observer is None else sys.getrefcount(new) - 2
     if statement == "name" and not sole(tensor, extra, new, kept):
         return None
-    if new.shape != tensor.shape:
-        wanted = f"wants a result of t's shape {tensor.shape}: an update never enlarges"
-        raise ValueError(lesson(call, wanted, f"{new.shape}", at_line(), f"t = t {call[2:-3]} y"))
-    if new.dtype != tensor.dtype:
-        if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
-            raise TypeError(_cast(call, new.dtype, tensor))
-        new = new.astype(tensor.dtype)
+    new = _fitted(new, tensor, call)
     if owned:
         replacing(tensor, inside, call, sys._getframe(3))
     return _kept_an_array(new)
+
+
+def _fitted(new: Any, tensor: Any, call: str) -> Any:
+    """Return what an update gives, of the shape and dtype that the Tensor has."""
+    if new.shape != tensor.shape:
+        wanted = f"wants a result of t's shape {tensor.shape}: an update never enlarges"
+        raise ValueError(lesson(call, wanted, f"{new.shape}", at_line(), f"t = t {call[2:-3]} y"))
+    if new.dtype == tensor.dtype:
+        return new
+    if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
+        raise TypeError(_cast(call, new.dtype, tensor))
+    return new.astype(tensor.dtype)
 
 
 def _kept_an_array(new: Any) -> Any:
@@ -208,18 +228,21 @@ def _is_number(tensor: Any) -> bool:
     return tensor._value.__class__ is not np.ndarray
 
 
-def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
-    """Do `tensor[index] = value` to what was computed, if no view of its memory has a name of its own.
+def _turned(tensor: Any, make: Callable[[Any], Any], own: Any = None) -> bool:
+    """Let what was computed become what `make` computes of it, if no view of its memory has a name.
 
-    The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one.
+    The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one. A
+    view that is the statement's `own` has no name.
     """
     settle()
     if hasattr(tensor, "content"):
-        return _rewritten_examples(tensor, index, value)
+        return _turned_examples(tensor, make)
     observer = mode.observer
-    if not tensor.ndim or tensor.op is None or (observer is not None and not observer.records):
+    if not tensor.ndim or tensor.op is None:
         return False
-    users = users_to_turn(tensor, 0 if observer is None else _kept(tensor))
+    if observer is not None and not (observer.records or observer.answers):
+        return False
+    users = users_to_turn(tensor, 0 if observer is None else _kept(tensor), own)
     if users is None:
         return False
     old: Any = object.__new__(type(tensor))
@@ -227,7 +250,7 @@ def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
         setattr(old, name, getattr(tensor, name))
     if observer is not None:
         observer.renamed(old, tensor)
-    new = with_checked_entries(old, index, old if value is tensor else value)
+    new = make(old)
     if observer is not None:
         observer.renamed(tensor, new)
     for user in users:
@@ -237,11 +260,11 @@ def _rewritten(tensor: Any, index: Any, value: Any) -> bool:
     return True
 
 
-def _rewritten_examples(tensor: Any, index: Any, value: Any) -> bool:
+def _turned_examples(tensor: Any, make: Callable[[Any], Any]) -> bool:
     """Do the same to an example of a `vmap`, whose nodes are those of all examples at once."""
     if not tensor.ndim:
         return False
-    new = with_checked_entries(tensor, index, value)
+    new = make(tensor)
     if not sole(tensor, 0, new, 0 if mode.recorder is None else _kept(tensor.content)):
         return False
     tensor.content = new.content
@@ -252,7 +275,8 @@ def with_checked_entries(tensor: Any, index: Any, value: Any) -> Any:
     given = value if _is_tensor(value) else np.asarray(value)
     if not _fits(given.dtype, tensor.dtype):
         raise TypeError(_cast("t[i] = v", given.dtype, tensor))
-    if mode.observer is None:
+    observer = mode.observer
+    if observer is None or not (observer.records or observer.batches):
         index = _plain(index)
     try:
         return _with_entries(tensor, index, given.astype(tensor.dtype))
@@ -313,7 +337,7 @@ def _allowed(tensor: Any, y: Any, call: str, new: str, into: bool = True) -> Non
         hint = f"`with clearprop.no_grad():` around it where a leaf is updated, or {new}"
     elif tensor.op is not None and tensor.requires_grad:
         wanted, hint = "only a leaf can be changed: the graph remembers this value", new
-    elif into and not tensor.requires_grad and _shows_a_tensor(tensor._value):
+    elif into and not tensor.requires_grad and _shows_a_tensor(tensor):
         wanted = "would change a view alone, and not what it shows, as NumPy does"
         hint = f"{new}, t = t.copy() before it, or the change of what it shows: w[i] -= step for w[i]"
     else:
@@ -321,16 +345,10 @@ def _allowed(tensor: Any, y: Any, call: str, new: str, into: bool = True) -> Non
     raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
 
 
-def _shows_a_tensor(array: Any) -> bool:
-    """Whether an array shows the memory of a Tensor.
-
-    >>> import numpy as np
-    >>> from clearprop import Tensor
-    >>> x = Tensor(np.zeros((2, 2)))
-    >>> _shows_a_tensor(x._value.T), _shows_a_tensor(np.zeros((2, 2)).T)
-    (True, False)
-    """
-    if array.__class__ is not np.ndarray or array.base is None:
+def _shows_a_tensor(tensor: Any) -> bool:
+    """Whether a Tensor shows the memory of another, as a view of which nobody took note."""
+    array = tensor._value
+    if hasattr(tensor, "family") or array.__class__ is not np.ndarray or array.base is None:
         return False
     base = array.base
     if sys.getrefcount(base) <= 3:  # this view, the name here and the call hold it

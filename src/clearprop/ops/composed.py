@@ -16,6 +16,7 @@ from clearprop.facts import Facts
 from clearprop.ops.plane import conjugated, real_only
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
+from clearprop.showing import apart
 
 
 # --- shapes -------------------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ def meshgrid(*xs: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any,
         as_array(x).reshape(tuple(-1 if j == place else 1 for j in range(n)))
         for x, place in zip(xs, places, strict=True)
     ]
-    return tuple(rows) if sparse else tuple(np.broadcast_to(row, shape) for row in rows)
+    return tuple(apart(row if sparse else np.broadcast_to(row, shape)) for row in rows)
 
 
 @implements(np.flipud)

@@ -15,6 +15,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.registry import implements, wider
+from clearprop.showing import apart, straight
 from clearprop.tensor import Tensor, plain
 
 
@@ -66,7 +67,7 @@ def _wide_reshape(x: Any, shape: Any, order: str = "C", *, copy: Any = None) -> 
 def _wide_ravel(x: Any, order: str = "C") -> Any:
     """Answer `np.ravel` with an order."""
     x = as_array(x)
-    return (np.transpose(x) if _by_columns("np.ravel", order) else x).reshape((-1,))
+    return straight((np.transpose(x) if _by_columns("np.ravel", order) else x).reshape((-1,)))
 
 
 wider[np.reshape], wider[np.ravel] = _wide_reshape, _wide_ravel
@@ -89,7 +90,7 @@ def _ravel_signature(x: Any, order: str = "C") -> Any:
 )
 def ravel(x: Any) -> Any:
     """The same entries along one axis."""
-    return x.reshape(-1)
+    return x.ravel()
 
 
 @define(
@@ -347,11 +348,10 @@ def tile(x: Any, reps: Any) -> Any:
     reps = tuple(np.atleast_1d(reps).tolist())
     reps = (1,) * (x.ndim - len(reps)) + reps
     shape = (1,) * (len(reps) - x.ndim) + x.shape
-    apart = tuple(n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair)
+    between = tuple(n for pair in zip((1,) * len(shape), shape, strict=True) for n in pair)
     spread = tuple(n for pair in zip(reps, shape, strict=True) for n in pair)
-    return np.broadcast_to(x.reshape(apart), spread).reshape(
-        tuple(r * n for r, n in zip(reps, shape, strict=True))
-    )
+    blocks = np.broadcast_to(x.reshape(between), spread)
+    return apart(blocks.reshape(tuple(r * n for r, n in zip(reps, shape, strict=True))))
 
 
 def _pieces(x: Any, cut: Any, sections: Any, axis: int) -> list[Any]:

@@ -1,0 +1,226 @@
+"""Tensors that show one memory, without a graph: a change of one is seen by all, as with NumPy's arrays."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import clearprop
+from clearprop import Tensor, no_grad
+
+
+def an_owner(y):
+    first, part = y[0], y[:2]
+    y += 1
+    y[1] = 7
+    return y, first, part
+
+
+def a_view_of_a_view(y):
+    turned = y.T
+    column = turned[1]
+    column *= 2
+    turned[0, 0] = 9
+    return y, turned, column
+
+
+def each_row(y):
+    for row in y:
+        row -= row.mean()
+    return (y,)
+
+
+def rows_that_change_places(y):
+    y[0], y[1] = y[1], y[0]  # of arrays, both are the second then
+    y[[1, 2]] = y[[2, 1]]
+    return (y,)
+
+
+def what_a_list_holds(y):
+    rows = [y[0], y[1]]
+    rows[0] += 3
+    rows[1][2] = 9
+    return y, *rows
+
+
+def what_is_never_written_through(y):
+    diagonal, wide, near = (
+        np.diagonal(y),
+        np.broadcast_to(y[0], (2, 4)),
+        np.lib.stride_tricks.sliding_window_view(y[1], 2),
+    )
+    y *= 2
+    y[1, 1] = 50
+    return y, diagonal, wide, near
+
+
+def copies(y):
+    flat, tiled, (mesh,), stacked = y.flatten(), np.tile(y, 1), np.meshgrid(y[0]), np.stack([y])
+    row = y.ravel()
+    y += 1
+    row[3] = 7
+    return y, flat, tiled, mesh, stacked, row
+
+
+def views_whose_owner_is_gone(y):
+    y = y + 1
+    back = y.reshape(-1)[::-1]
+    y = y * 2
+    back[2:5] += 1
+    y -= 1
+    return y, back
+
+
+def an_entry_without_axes(y):
+    entry, number = y[0, 1, ...], y[0, 1]
+    entry += 5
+    return y, entry, number
+
+
+def what_overlaps(y):
+    y[1:] += y[:-1]
+    back = y[:, ::-1]
+    y[:] = back
+    return y, back
+
+
+def a_table(y):
+    for i in range(1, 3):
+        last = y[i - 1]
+        y[i] = 2 * last + 1
+    return y, last
+
+
+def rows_of_columns(y):
+    column, turned, part = y[:, 0].ravel(), y.T.ravel(), np.ravel(y[1])
+    y += 1
+    part[0] = 9
+    return y, column, turned, part
+
+
+def numbers(y):
+    number = y[0, 1]
+    other = number
+    number += 5
+    total = y.sum()
+    kept = total
+    total *= 2
+    return y, number, other, total, kept
+
+
+def memory_in_another_order(y):
+    y = np.transpose(y.copy() + 0.0)
+    y = y * 1.0  # as columns
+    part = y[1:]
+    y -= 3
+    return y, part
+
+
+CHANGES = [
+    an_owner,
+    a_view_of_a_view,
+    each_row,
+    rows_that_change_places,
+    what_a_list_holds,
+    what_is_never_written_through,
+    copies,
+    views_whose_owner_is_gone,
+    an_entry_without_axes,
+    what_overlaps,
+    a_table,
+    memory_in_another_order,
+    rows_of_columns,
+    numbers,
+]
+A = np.arange(12.0).reshape(3, 4)
+
+
+def held(results):
+    return [np.asarray(x.value if isinstance(x, Tensor) else x) for x in results]
+
+
+@pytest.mark.parametrize("f", CHANGES)
+@pytest.mark.parametrize("remembered", [False, True])
+def test_a_change_is_seen_by_all_that_show_it(f, remembered):
+    """As a graph remembers the numbers that it has used, all the others share a copy."""
+    wanted = [np.array(x) for x in f(A.copy())]
+    y, w = Tensor(A, requires_grad=False), Tensor(2.0)
+    loss = np.sum(w * y * y[::-1]) if remembered else w
+    for found, want in zip(held(f(y)), wanted, strict=True):
+        assert np.array_equal(found, want)
+    loss.backward()
+
+    assert w.grad == (np.sum(A * A[::-1]) if remembered else 1.0)
+    with no_grad():
+        for found, want in zip(held(f(Tensor(A))), wanted, strict=True):
+            assert np.array_equal(found, want)
+
+
+def test_what_was_read_of_it_keeps_its_numbers():
+    y = Tensor(A, requires_grad=False)
+    view, twin, apart = y[0], copy.copy(y), y.detach()
+    array, again = y.value, pickle.loads(pickle.dumps(y))
+    y += 1
+    for kept in (array, twin.value, apart.value, again.value):
+        assert np.array_equal(kept, A)
+    assert np.array_equal(view.value, A[0] + 1)
+
+
+def test_what_nobody_else_has_is_changed_where_it_lies():
+    y = Tensor(A, requires_grad=False)
+    row = y[1]
+    place = y.value.__array_interface__["data"][0]
+    row += 1
+    y[0] = 2 * row
+    assert y.value.__array_interface__["data"][0] == place
+    assert np.array_equal(y.value[:2], [2 * (A[1] + 1), A[1] + 1])
+
+
+def test_a_graph_that_remembers_a_view_between_keeps_its_numbers():
+    y, w = Tensor(A, requires_grad=False), Tensor(np.ones(4))
+    row = y[0]
+    loss = np.sum(w * row)
+    near = np.lib.stride_tricks.sliding_window_view(row, 2)
+    del row
+    y += 1
+    loss.backward()
+
+    assert np.array_equal(w.grad, A[0])
+    assert np.array_equal(near.value[0], A[0, :2] + 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "wanted"),
+    [
+        (lambda y: np.broadcast_to(y, (2, 3, 4)).__setitem__(0, 1), ValueError, "one entry for several"),
+    ],
+)
+def test_what_numpy_writes_nothing_through_is_refused(change, error, wanted):
+    y = Tensor(A, requires_grad=False)
+    with pytest.raises(error, match=rf"{wanted}(.|\n)*Try t = t.copy"):
+        change(y)
+    assert np.array_equal(y.value, A)
+
+
+def test_a_view_of_what_a_graph_remembers_is_not_changed():
+    w = Tensor(A)
+    h = w * 2
+    with no_grad():
+        part, row = w[0], h[0]
+        with pytest.raises(TypeError, match="graph remembers"):
+            row += 1
+        part += 1
+    with pytest.raises(TypeError, match="graph remembers"):
+        part += 1
+
+    assert np.array_equal(w.value[:2], [A[0] + 1, A[1]])
+    assert np.array_equal(h.value, 2 * A)
+
+
+def test_many_views_are_forgotten_when_they_are_gone():
+    y = Tensor(A, requires_grad=False)
+    for _ in range(100):
+        y[0]
+    assert len(y.family) < 5
+    assert clearprop.showing.showing(y) == [y]
