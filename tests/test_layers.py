@@ -58,6 +58,11 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes(tree: ast.AST) -> list[ast.AST]:
+    return [*ast.walk(tree)]
+
+
 def imports(tree: ast.AST, late: bool = False, inside: bool = False):
     """Yield the dotted names that a module imports at its top, or with `late` inside its functions."""
     for node in ast.iter_child_nodes(tree):
@@ -154,7 +159,7 @@ def asked_by_name(tree: ast.AST):
     `TABLE[op]`, `TABLE.get(op)`; `op.forward is np.exp`; `name == "sum"` where it was told `name = op.name`.
     """
     told = names_told(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             named = any(map(is_name_of_op, sides)) or any(map(is_forward_of_op, sides))
@@ -195,7 +200,7 @@ def is_name_of_op(node: ast.AST) -> bool:
 def names_told(tree: ast.AST) -> set[str]:
     """Return the variables that are set to the name of an op."""
     found = set()
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, (ast.Assign, ast.NamedExpr)) and is_name_of_op(node.value):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             found |= {target.id for target in targets if isinstance(target, ast.Name)}
@@ -248,7 +253,7 @@ def test_the_compiler_looks_no_op_up_to_compare_it():
         f"{'/'.join(module)}: {ast.unparse(node)}"
         for module, path in MODULES.items()
         if module[0] == "compiler"
-        for node in ast.walk(parsed(path))
+        for node in nodes(parsed(path))
         if (isinstance(node, ast.Compare) and any(map(is_name_of_op, (node.left, *node.comparators))))
         or (isinstance(node, ast.Subscript) and is_name_of_op(node.slice))
         or (isinstance(node, ast.Call) and any(map(is_name_of_op, node.args)) and asks_table(node.func))
@@ -261,7 +266,7 @@ def chapters_names(tree: ast.AST) -> set[str]:
     """Return what a module takes from the chapters, save the words of attributes, which are in capitals."""
     chapters = [
         node
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("clearprop.ops")
     ]
     return {a.asname or a.name for node in chapters for a in node.names if not a.name.isupper()}
@@ -273,7 +278,7 @@ def asked_by_class(tree: ast.AST):
     `d.__class__ is OfLength`, `isinstance(rule, OfLength)`, `rule is added`, `rule in (added, kept)`.
     """
     taken = chapters_names(tree)
-    for node in ast.walk(tree):
+    for node in nodes(tree) if taken else ():
         if isinstance(node, ast.Compare):
             same = not any(isinstance(how, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for how in node.ops)
             sides = [node.left, *node.comparators] if same else []
@@ -397,7 +402,7 @@ def classes_by_name():
     shown = shown_under_torch()
     for module, path in MODULES.items():
         theirs = shown if module[0] == "torch" else frozenset()
-        for node in ast.walk(parsed(path)):
+        for node in nodes(parsed(path)):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_") and node.name not in theirs:
                 found[node.name].append(str(path.relative_to(ROOT)))
     return found
@@ -406,7 +411,7 @@ def classes_by_name():
 def shown_under_torch() -> set[str]:
     """The names that packages under `clearprop.torch` take in, and those of modules that are PyTorch's."""
     trees = {module: parsed(path) for module, path in MODULES.items() if module[0] == "torch"}
-    faces = {module[:-1]: list(ast.walk(tree)) for module, tree in trees.items() if module[-1] == "__init__"}
+    faces = {module[:-1]: list(nodes(tree)) for module, tree in trees.items() if module[-1] == "__init__"}
     taken = {
         (face, a.name)
         for face, nodes in faces.items()
