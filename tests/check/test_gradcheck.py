@@ -221,3 +221,16 @@ def test_a_gradient_that_loses_digits_in_float32_alone_is_wrong():
     with broken(ops["tanh"], 0, coarse):
         found = report(lambda x: np.sum(np.tanh(x)), X.astype(np.float32))
     assert "in float32 the gradient is off" in repr(found)
+
+
+@pytest.mark.parametrize("part", [0, 2])
+def test_vectors_of_nearly_equal_singular_values_have_no_kinks(part):
+    """Slopes on one side alone, taken from afar, are those of another branch."""
+    r = np.random.default_rng(1)
+    left, right = np.linalg.qr(r.normal(size=(4, 4)))[0], np.linalg.qr(r.normal(size=(3, 3)))[0]
+    x = left[:, :3] @ np.diag([2, 1 + 1e-7, 1]) @ right
+
+    found = report(lambda x: np.linalg.svd(x, full_matrices=False)[part], x)
+
+    assert found.verdict != "WRONG"
+    assert found.kinks == []

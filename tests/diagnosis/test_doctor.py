@@ -442,6 +442,27 @@ def test_layers_in_a_row_without_an_activation(digits, between):
     assert "one layer from 64 to 16" in finding.matters
 
 
+class Ways(nn.Module):
+    """Two layers in a row, where what lies between them may go another way too."""
+
+    def __init__(self, around):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
+        self.around = around
+
+    def forward(self, x):
+        h = self.first(x)
+        bent = np.maximum(self.second(h + h), 0)
+        return self.last(h + bent if self.around else bent)
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_a_layer_whose_output_goes_around_the_next_is_not_in_vain(digits, around):
+    names = doctor(Ways(around), digits).names
+
+    assert names == (() if around else ("layers in a row without an activation",))
+
+
 def test_a_narrow_layer_between_two_wide_ones_is_there_for_its_rank(digits):
     x = digits[0]
     model = nn.Sequential(nn.Linear(64, 8), nn.Linear(8, 64))

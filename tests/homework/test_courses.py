@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from clearprop.errors import InputError
 from clearprop.homework import check_node
 
 # The lecture's style: every constructor is given the list of all nodes, `backward()` is one node's share and
@@ -417,3 +418,110 @@ def test_a_class_of_no_module_is_graded_too():
     exec(text + "    def backward(self):\n        self.a.grad += 2 * self.grad\n", space)
 
     assert check_node(space["Twice"], lambda a: 2 * a)
+
+
+# Layers: no nodes, `forward(x)` and `backward(g)`, with what is kept in the layer, in a cache or a context, and
+# the gradients of parameters stored beside them.
+LAYERS = """
+import numpy as np
+
+
+class Sigmoid:
+    def forward(self, x):
+        self.s = 1 / (1 + np.exp(-x))
+        return self.s
+
+    def backward(self, g):
+        return g * self.s * (1 - self.s)
+
+
+class Tanh:
+    def forward(self, x):
+        out = np.tanh(x)
+        return out, out
+
+    def backward(self, g, cache):
+        return g * (1 - cache**2)
+
+
+class Square:
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return 2 * x * g
+
+
+class Linear:
+    def __init__(self, inputs, outputs):
+        self.W, self.b = np.random.randn(inputs, outputs), np.zeros(outputs)
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.W + self.b
+
+    def backward(self, g):
+        self.dW = self.x.T @ g
+        self.db = g.sum(axis=0)
+        return g @ self.W.T
+
+
+class Affine:
+    def __init__(self, W, b):
+        self.params, self.grads = {"W": W, "b": b}, {}
+
+    def forward(self, x):
+        self.x = x
+        return x @ self.params["W"] + self.params["b"]
+
+    def backward(self, dout):
+        self.grads = {"W": self.x.T @ dout, "b": dout.sum(0)}
+        return dout @ self.params["W"].T
+
+
+class MSELoss:
+    def forward(self, y_pred, y_true):
+        self.d = y_pred - y_true
+        return np.mean(self.d**2)
+
+    def backward(self):
+        return 2 * self.d / self.d.size
+"""
+LAYER_FAULTS = {
+    "Sigmoid": ["g * self.s *->self.s *", "1 - self.s->1 + self.s"],
+    "Tanh": ["1 - cache**2->1 - cache", "g * (1->(1"],
+    "Square": ["2 * x * g->2 * x"],
+    "Linear": ["self.x.T @ g->2 * self.x.T @ g", "g.sum(axis=0)->g[0]", "self.db =->self.d2 ="],
+    "Affine": ["dout.sum(0)}->dout.mean(0)}", "return dout->return -dout"],
+    "MSELoss": ["2 * self.d / self->self.d / self"],
+}
+
+
+@pytest.mark.parametrize("name", LAYER_FAULTS)
+def test_layers_that_hand_gradients_back_are_graded(name, homework):
+    assert check_node(getattr(homework(LAYERS), name)), name
+    for fault in LAYER_FAULTS[name]:
+        right, wrong = fault.split("->")
+        assert right in LAYERS
+        start = LAYERS.index(f"class {name}")
+        broken = LAYERS[:start] + LAYERS[start:].replace(right, wrong, 1)
+        assert not check_node(getattr(homework(broken), name)), fault
+
+
+def test_a_layer_whose_function_is_known_has_its_value_graded(homework):
+    layer = homework(LAYERS.replace("@ self.W + self.b", "@ self.W - self.b")).Linear
+
+    assert "not tried: check_node(Linear, function)" in repr(check_node(layer))
+    assert check_node(layer, lambda x, W, b: x @ W + b)["value"].passed is False
+
+
+def test_a_layer_that_cannot_be_made_says_how(homework):
+    layer = homework(
+        "class Odd:\n    def forward(self, x): return x.nothing\n    def backward(self, g): return g\n"
+    )
+    with pytest.raises(InputError, match=r"make=lambda: Odd\(\.\.\.\)"):
+        check_node(layer.Odd)

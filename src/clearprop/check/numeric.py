@@ -300,7 +300,7 @@ def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight:
     bend = np.abs(right[0] - left[0])
     far = bend > WIDE * larger
     known = far | (_roughly(left) & _roughly(right))
-    kink = apart & known & ~straight
+    kink = apart & known & ~straight & ~_beyond(central, left, right)
     mean, spread = (left[0] + right[0]) / 2, left[1] + right[1]
     better = ~apart & (spread < central[1])
     value = np.where(better, mean, central[0])
@@ -312,6 +312,13 @@ def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight:
     value = np.where(edge, only[0], value)
     error = np.where(edge, only[1], error)
     return Slopes(value, error, left[0], right[0], kink, edge)
+
+
+def _beyond(central: _Estimates, left: _Estimates, right: _Estimates) -> Any:
+    """Where the central estimate, at a kink the mean of both sides, is far from what lies between them: these
+    were taken from afar, past a bend of the function."""
+    middle, width = (left[0] + right[0]) / 2, np.abs(right[0] - left[0])
+    return np.abs(central[0] - middle) > 2 * width + 10 * (central[1] + left[1] + right[1])
 
 
 def _roughly(of: _Estimates) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,9 +26,11 @@ class _Product:
 def linear_layers(seen: Examination) -> Iterator[Symptom]:
     """Two layers of which the second is given an affine function of the first one's output.
 
-    A hidden layer narrower than what stands on both sides of it is let pass: it is there for its rank.
+    A hidden layer narrower than what stands on both sides of it is let pass: it is there for its rank. So is
+    one whose output goes another way too: around what follows, as in a residual block.
     """
     names = {id(p): name for name, p in seen.parameters.items()}
+    uses = Counter(x for node in seen.order for x in {x for x in node.inputs if isinstance(x, Tensor)})
     last: dict[Tensor, _Product | None] = {}  # what each node is an affine function of
     weights: dict[Tensor, str] = {p: name for name, p in seen.parameters.items()}
     for node in seen.order:
@@ -37,8 +40,9 @@ def linear_layers(seen: Examination) -> Iterator[Symptom]:
         if not signals:  # made of parameters alone: a weight turned around, or scaled
             weights[node] = next((weights[x] for x in own), names.get(id(node), ""))
             continue
-        last[node] = _followed(node, signals, own, last)
-        before = last.get(signals[0]) if isinstance(signals[0], Tensor) else None
+        last[node] = _followed(node, signals, own, last, uses)
+        x = signals[0]
+        before = last.get(x) if isinstance(x, Tensor) and uses[x] == 1 else None
         if _multiplies(node, signals, own):
             found = _product(node, signals[0], weights[own[0]])
             if before is not None and not _narrow(before, found) and before.name != found.name:
@@ -80,12 +84,16 @@ def _narrow(before: _Product, after: _Product) -> bool:
 
 
 def _followed(
-    node: Tensor, signals: list[Any], own: list[Tensor], last: dict[Tensor, _Product | None]
+    node: Tensor,
+    signals: list[Any],
+    own: list[Tensor],
+    last: dict[Tensor, _Product | None],
+    uses: Counter[Tensor],
 ) -> _Product | None:
-    """The product that a node is an affine function of; None where something bends, or ways meet."""
+    """The product that a node is an affine function of; None where something bends, or ways meet or part."""
     x = signals[0]
     op = node.op
-    if op is None or not isinstance(x, Tensor) or last.get(x) is None:
+    if op is None or not isinstance(x, Tensor) or last.get(x) is None or uses[x] > 1:
         return None
     if len({id(s) for s in signals if isinstance(s, Tensor)}) > 1:
         return None

@@ -10,7 +10,8 @@ import numpy as np
 from clearprop.check.numeric import estimate
 from clearprop.errors import InputError, lesson
 from clearprop.homework.grades import CRITERIA, NodeReport
-from clearprop.homework.hints import Hints, numbers
+from clearprop.homework.hints import Hints
+from clearprop.homework.layers import Input, as_node
 from clearprop.homework.operations import Inputs, Operation
 from clearprop.homework.student import Student
 
@@ -33,11 +34,12 @@ def check_node(
     `AddNode(a, b, topo_order)`; and the pass over the whole graph may be a method of the output or a function
     of the module, whether it is called `backward`, `compute_grad` or otherwise: which method does one node's
     share and which runs the whole pass is found out by trying. Lists of nodes kept by a class or its module
-    are emptied between graphs.
+    are emptied between graphs. Layers are understood too: `forward(x)` gives the output and `backward(g)` the
+    gradients of the inputs, with a cache or without one; those of parameters are stored as `dW` or the like.
 
-    Where guessing fails, `leaf(value)` makes an input node, `make(*inputs)` a node, and `backward(output)`
-    runs the pass. A class that is made for numbers (its backward pass starts with the number 1 whatever the
-    shape of the output) is not tried with arrays, unless `arrays=True` insists.
+    Where guessing fails, `leaf(value)` makes an input node, `make(*inputs)` a node (`make()` a layer), and
+    `backward(output)` runs the pass. A class that is made for numbers (its backward pass starts with the
+    number 1 whatever the shape of the output) is not tried with arrays, unless `arrays=True` insists.
 
     Graded are the value, the local derivative (against differences of the class's own values, on both sides
     of its kinks), the chain rule (with gradients from above that are not 1), accumulation, order, the shapes
@@ -67,7 +69,11 @@ def check_node(
                 hint="check_node(MyNode)",
             )
         )
-    student = Student(node, function, leaf, make, backward)
+    layer = as_node(node, function, make) if leaf is None and backward is None else None
+    if layer is None:
+        student = Student(node, function, leaf, make, backward)
+    else:
+        student = Student(layer[0], function, Input, operation=layer[1], written=node)
     report = NodeReport(node.__name__)
     if not student.can:
         raise InputError(
@@ -130,13 +136,15 @@ class _Exam:
                 got = self.student.value(self._alone(*map(self.student.leaf, at)))
             right = self.operation.reference(*at)
             passed = np.shape(got) == np.shape(right) and bool(np.allclose(got, right, rtol=1e-9))
-            name = getattr(self.operation.reference, "__name__", self.label)
-            hint = f"{self.label}: the value is not what {name} gives at {numbers(at)}."
+            hint = self.hints.value(getattr(self.operation.reference, "__name__", self.label), at)
         except Exception as error:
             passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
             if isinstance(error, (TypeError, AttributeError)):
                 hint += f" If nodes are made in another way: {self.student.adapter()}"
-        self._mark("value", passed, hint)
+        if self.operation.known or not passed:
+            self._mark("value", passed, hint)
+        else:
+            self.report["value"].hint = f"not tried: check_node({self.label}, function) knows what to expect"
         return passed
 
     def _mark(self, criterion: str, passed: bool, hint: str) -> None:
@@ -232,12 +240,10 @@ class _Exam:
             twice, _ = self._gradients(lambda *n: self.student.act(add, self._alone(*n), self._alone(*n)), at)
             once, _ = self._gradients(self._alone, at)
             passed = all(np.allclose(t, 2 * np.asarray(o, float)) for t, o in zip(twice, once, strict=True))
+            hint = f"{self.label}: an input used twice loses a contribution. Set, or add?"
         except Exception as error:
-            self._mark("accumulation", False, f"{self.label}: {type(error).__name__}: {error}.")
-            return
-        self._mark(
-            "accumulation", passed, f"{self.label}: an input used twice loses a contribution. Set, or add?"
-        )
+            passed, hint = False, f"{self.label}: {type(error).__name__}: {error}."
+        self._mark("accumulation", passed, hint)
 
     def _grade_kept(self, at: Inputs) -> None:
         """An input that holds a gradient already must keep it."""

@@ -21,6 +21,10 @@ class Hints:
     label: str
     where: str = ""  # the line at which one node's share begins
 
+    def value(self, name: str, at: Sequence[Any]) -> str:
+        """Point at a value that is not the function's."""
+        return f"{self.label}: the value is not what {name} gives at {numbers(at)}."
+
     def start(self, start: Any) -> str:
         """Ask about the gradient of the output itself; "" where there is one."""
         if start is not None and np.any(start):

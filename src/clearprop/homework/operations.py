@@ -71,6 +71,7 @@ class Operation:
     points: list[Inputs]
     shapes: list[Inputs] = field(default_factory=list)
     broadcasts: list[Inputs] = field(default_factory=list)
+    known: bool = True  # what should come of it; else the reference is what it gives itself
 
     @property
     def arity(self) -> int:

@@ -41,14 +41,26 @@ class Student:
     `leaf(value)`, `make(*inputs)` and `backward(output)` say what cannot be guessed.
     """
 
-    def __init__(self, node: type, function: Any, leaf: Any, make: Any = None, backward: Any = None) -> None:
-        self.node = node
+    def __init__(
+        self,
+        node: type,
+        function: Any,
+        leaf: Any,
+        make: Any = None,
+        backward: Any = None,
+        operation: Operation | None = None,
+        written: type | None = None,
+    ) -> None:
+        self.node, self.written = node, written or node  # the class that was written, where a node wraps it
         self.tape: list[Any] = []  # handed to constructors that want a list of all nodes
         self.made: list[Any] = []  # the nodes of the present graph, in the order in which they were made
         self._make = make
         self._leaf = self._as_leaf(leaf) if leaf is not None else self._own_leaf()
-        self.of_everything: bool = function is None and make is None and self._makes_leaves(node)
-        self.can: list[Operation] = by_operators(node) if self.of_everything else [self._single(function)]
+        alone = function is None and make is None and operation is None
+        self.of_everything: bool = alone and self._makes_leaves(node)
+        self.can: list[Operation] = (
+            by_operators(node) if self.of_everything else [operation or self._single(function)]
+        )
         self.driver: Callable[[Any], None] | None = backward
         self.local: str | None = None
         if self.can:
@@ -196,7 +208,7 @@ class Student:
     def line(self, operation: Operation) -> str:
         """Return where an operation's share of the backward pass is written; "" where that cannot be told."""
         name = OPERATORS[operation.label][0] if operation.label in OPERATORS else self.local or ""
-        code = getattr(getattr(self.node, name, None), "__code__", None)
+        code = getattr(getattr(self.written, name, None), "__code__", None)
         return f"{name}(), line {code.co_firstlineno}" if code is not None else ""
 
     def nodes(self) -> list[Any]:
