@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clearprop import Tensor, nn
+from clearprop import Tensor, compile, grad, nn
 from clearprop.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -203,6 +203,23 @@ def test_plain_arrays_give_plain_numbers_and_a_target_may_need_a_gradient():
     target = Tensor([1.0, 2.0])
     nn.MSELoss()(np.zeros(2), target).backward()
     assert target.grad.tolist() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize("executor", [None, "numpy", "llvm"])
+def test_the_slope_of_kl_div_by_a_probability_is_that_of_its_logarithm(executor):
+    if executor == "llvm":
+        pytest.importorskip("llvmlite")
+
+    def loss(y):
+        return F.kl_div(np.log([0.5, 0.25, 0.25]), y, reduction="sum")
+
+    slope = grad(loss) if executor is None else compile(grad(loss), executor=executor)
+    y = np.array([0.0, 0.5, 1.0])
+    with np.errstate(divide="ignore"):
+        wanted = np.log(y / [0.5, 0.25, 0.25]) + 1
+        np.testing.assert_allclose(slope(y), wanted, rtol=1e-14)
+        assert np.isnan(slope(-y)).tolist() == [False, True, True]
+    np.testing.assert_allclose(loss(y), 0.5 * np.log(2) + np.log(4), rtol=1e-14)
 
 
 def test_second_derivatives_go_through_the_losses():

@@ -165,6 +165,11 @@ class Module(Hooked):
     # --- what belongs to it ---------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
         old = self.__dict__.get(name)
+        if type(old) is type(value) is bool:  # `training`, twice for each row that is predicted alone
+            if old is not value:
+                structure.changed()
+            self.__dict__[name] = value
+            return
         if type(value) is str and name == "training":
             refuse_texts(type(self).__name__, training=value)
         if "_computed" in self.__dict__ and name in self.__dict__["_computed"] and name != "_computed":

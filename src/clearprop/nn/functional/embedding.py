@@ -31,7 +31,8 @@ def embedding(
 
     Row `padding_idx` receives no gradient. With `max_norm` the rows that are named are first shortened to
     that `norm_type`-norm, in `weight` itself, which has to be a Tensor. With `scale_grad_by_freq` each row's
-    gradient is divided by how often x names it. Raises IndexError for a number that is no row.
+    gradient is divided by how often x names it, at each pass: a gradient of a gradient twice. Raises
+    IndexError for a number that is no row.
 
     >>> embedding(np.array([1, 0, 1]), np.array([[1.0, 2.0], [3.0, 4.0]]))
     array([[3., 4.],

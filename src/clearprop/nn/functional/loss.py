@@ -16,6 +16,7 @@ from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.ops.shape import entries
 from clearprop.registry import ops
+from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
     from clearprop.op import Op
@@ -226,12 +227,18 @@ def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) ->
     """Return the mean of y (log y - x) for log-probabilities x and probabilities y, or their logarithms.
 
     `reduction="batchmean"` is the sum divided by the number of rows: the divergence of Kullback and Leibler.
+    Its slope by a probability of 0 is -inf, as that of y log y is.
 
     >>> kl_div(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]]), reduction="batchmean").round(4)
     np.float64(0.6931)
     """
     y = matched("kl_div", x, y)
-    each = np.exp(y) * (y - x) if log_target else y * np.log(np.where(y == 0, 1, y)) - y * x
+    if log_target:
+        each = np.exp(y) * (y - x)
+    elif isinstance(y, Tensor) and y.requires_grad:
+        each = ops["xlogy"](y, y) - y * x
+    else:  # NumPy's own functions, which a compiled step has in its loop
+        each = y * np.log(np.where(y == 0, 1, y)) - y * x
     if reduction == "batchmean":
         return each.sum() / (each.shape[0] if each.shape else 1)
     return reduced(each, reduction)
