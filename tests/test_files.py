@@ -5,7 +5,7 @@ import os
 import pytest
 
 from clearprop.errors import InputError
-from clearprop.files import whole_file, whole_files, whole_folder
+from clearprop.files import make_room, whole_file, whole_files, whole_folder
 
 
 def fill(manager, names, failure):
@@ -38,6 +38,15 @@ def test_a_directory_is_not_overwritten(tmp_path):
 def test_a_place_that_does_not_exist_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no such file or directory"):
         whole_file(tmp_path / "none" / "a.txt", "w").__enter__()
+
+
+def test_a_name_below_a_file_is_an_input_error(tmp_path):
+    (tmp_path / "table.csv").write_text("1")
+    for write in (whole_file, lambda path: make_room(path, 10)):
+        with pytest.raises(InputError, match=r"writing .*not a directory"):
+            fill(write(tmp_path / "table.csv" / "a.txt"), [], None)
+
+    assert (tmp_path / "table.csv").read_text() == "1"
 
 
 def test_a_full_disk_is_an_input_error_and_leaves_nothing(tmp_path):

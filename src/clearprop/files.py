@@ -57,7 +57,7 @@ def whole_file(
         raise UnwritableError(_cannot(path, error)) from error
     finally:
         if temporary != target:
-            temporary.unlink(missing_ok=True)
+            _discard(temporary)
 
 
 @contextmanager
@@ -129,7 +129,7 @@ def make_room(path: str | Path, size: int) -> None:
     except OSError as error:
         raise UnwritableError(_cannot(path, error)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(temporary)
 
 
 def _may_hold(path: Path, ours: Mapping[str, Ours | None]) -> None:
@@ -233,6 +233,11 @@ def _move(file: Path, target: Path) -> None:
 def _is_device(path: Path) -> bool:
     """Whether a name stands for something that is written to but never replaced: /dev/null, a pipe."""
     return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _discard(file: Path) -> None:
+    with suppress(OSError):  # none was made where the name itself cannot be
+        file.unlink()
 
 
 def _remove(stage: Path, made: list[Path]) -> None:

@@ -71,6 +71,10 @@ JUMPS = (
     (lambda x: np.where(x <= 1, x, 2 * x), 1.0, (1, 0)),
     (lambda y: np.arctan2(y, -1.0), 0.0, (-3.14159, 3.14159)),
     (lambda x: x.astype(np.int64), 3.0, (2, 3)),
+    (lambda x: np.searchsorted(np.array([1.0, 2.0]), x), 1.0, (0, 1)),
+    (lambda x: np.digitize(x, np.array([1.0, 2.0])), 2.0, (1, 2)),
+    (lambda x: np.isin(x, [1.0]), 1.0, (0, 0)),
+    (np.count_nonzero, 0.0, (1, 1)),
 )
 
 
@@ -81,6 +85,27 @@ def test_a_jump_is_listed_with_its_values(f, x, sides):
     assert (place.kind, place.left, place.right) == ("jump", *sides)
     assert "jumps" in str(place)
     assert cp.kinks(f, np.array(x + 0.32)) == []
+
+
+# Functions that pick an entry by its place among the others: where they pick another on one side.
+PICKS = (
+    (lambda x: x[np.argmax(x)], TIES, {(0,): (2, 0), (2,): (0, 2)}),
+    (lambda x: x[np.argmin(x)], -TIES, {(0,): (0, 2), (2,): (2, 0)}),
+    (lambda x: x[np.nanargmax(x)], TIES, {(0,): (2, 0), (2,): (0, 2)}),
+    (lambda x: x[np.nanargmin(x)], -TIES, {(0,): (0, 2), (2,): (2, 0)}),
+    (lambda x: x[np.argsort(x)], TIES[[0, 2]], {(0,): (0, 1), (1,): (1, 0)}),
+    (lambda x: x[np.argpartition(x, 0)], TIES[[0, 2]], {(0,): (0, 1), (1,): (1, 0)}),
+    (lambda x: np.ravel(x)[np.argsort(x, axis=None)], SQUARE[:, :1], {(0, 0): (0, 1), (1, 0): (1, 0)}),
+    (lambda x: np.interp(x, [0.0, 1.0, 2.0], [0.0, 1.0, 0.0]), np.array([0.5, 1.0]), {(1,): (1, 2)}),
+)
+
+
+@pytest.mark.parametrize(("f", "x", "wanted"), PICKS)
+def test_where_another_entry_would_be_picked_is_listed(f, x, wanted):
+    found = cp.kinks(f, x)
+
+    assert {p.kind for p in found} == {"jump"}
+    assert {p.index: (p.left, p.right) for p in found} == wanted
 
 
 @pytest.mark.parametrize("executor", [None, "numpy", "llvm"])

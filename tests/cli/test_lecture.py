@@ -48,6 +48,14 @@ def test_one_page(capsys, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["dag.html"]
 
 
+def test_a_place_for_pages_asks_for_them(capsys, tmp_path):
+    assert printed(capsys, "dag", "--output", str(tmp_path)) == f"wrote {tmp_path}/dag.html\n"
+    for twice in (["dag", "--html", str(tmp_path)], ["--notebook", str(tmp_path / "course.ipynb")]):
+        assert main(["lecture", *twice, "--output", str(tmp_path / "other")]) == 2
+        assert "says again where files go" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ["dag.html"]
+
+
 def test_all_pages_and_their_index(capsys, tmp_path):
     printed(capsys, "graphs", "--html", "--output", str(tmp_path / "made" / "here"))
     folder = tmp_path / "made" / "here"

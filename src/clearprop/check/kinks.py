@@ -148,11 +148,13 @@ class _Step:
 
     def _rows(self, i: int, g: Any) -> list[Place]:
         """Kinks of an op along an axis: one entry is moved at a time, in the rows that it shares."""
-        if i:
+        x = np.asarray(self.values[i], np.float64)
+        before, after = self.values[:i], self.values[i + 1 :]
+        mask = np.asarray(self.op.facts.on_kink(*before, x, *after, **self.attrs))
+        if i and mask.shape != x.shape:  # it tells of another input
             return []
-        x = np.asarray(self.values[0], np.float64)
-        mask = np.broadcast_to(self.op.facts.on_kink(x, *self.values[1:], **self.attrs), x.shape)
-        axis = self.attrs.get("axis")
+        mask = np.broadcast_to(mask, x.shape)
+        axis = None if i else self.attrs.get("axis")
         axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
         whole = len(set(axes)) == x.ndim
         g = None if g is None else np.asarray(_raw(g))
@@ -165,7 +167,7 @@ class _Step:
             own = tuple(k if a in axes else 0 for a, k in enumerate(at))
             moved = np.zeros(x[row].shape)
             moved[own] = _step(x[at])
-            sides = _Sides(self, (x[row], *self.values[1:]), 0, moved, float(moved[own]))
+            sides = _Sides(self, (*before, x[row], *after), i, moved, float(moved[own]))
             arrived = None if g is None else np.ravel(g if whole else g[row])
             reached = self._reached(arrived, sides.moves())
             place = sides.place(sides.widest(), at, reached)

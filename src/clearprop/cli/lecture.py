@@ -38,7 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--html", nargs="?", const="", metavar="DIR", help="write a page, or without a name the course"
     )
     parser.add_argument("--notebook", metavar="FILE", help="write the course as a Jupyter notebook")
-    parser.add_argument("--output", metavar="DIR", default=".", help="where pages go, if not after --html")
+    parser.add_argument("--output", metavar="DIR", help="where pages go, if not after --html")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     force(parser)
 
@@ -50,18 +50,20 @@ def run(args: argparse.Namespace) -> int:
     within(args, DIGITS)
     every = args.name == GRAPHS
     chosen = [found(args.name)] if args.name and not every else [*EXAMPLES.values()]
+    if args.output is not None and (other := args.html or args.notebook):
+        raise InputError(lesson("--output", "says again where files go", f"{args.output}, after {other}"))
     if args.notebook:
         if args.name:
             raise InputError(lesson("--notebook", "has the whole course", f"lecture {args.name}"))
         return _notebook(args)
-    if args.html is None and not args.open:
+    if args.html is None and args.output is None and not args.open:
         if args.name and not every:
             print(f"{chosen[0].expression}   {chosen[0].shows}\n")
             show(trace(chosen[0].graph(), algorithm=args.algorithm, language=args.language), args.digits)
         else:
             listing()
         return 0
-    folder = Path(args.html or args.output)
+    folder = Path(args.html or args.output or ".")
     if not args.name:
         return _course(args, folder)
     try:

@@ -42,12 +42,27 @@ def _sort_signature(a: Any, axis: int | None = -1, kind: Any = None, *, stable: 
     return (a.reshape((-1,)) if axis is None else a,), {"axis": -1 if axis is None else axis}
 
 
+def _neighbours(x: Any, axis: int | None = -1, **how: Any) -> Any:
+    """Where an entry ties with another of its row, or with any other."""
+    if axis is None:
+        return _neighbours(np.ravel(x)).reshape(x.shape)
+    rows = np.moveaxis(x, axis, -1)
+    order = np.argsort(rows, axis=-1)
+    z = np.take_along_axis(rows, order, axis=-1)
+    same, end = z[..., 1:] == z[..., :-1], np.zeros((*z.shape[:-1], 1), bool)
+    tied = np.concatenate([end, same], axis=-1) | np.concatenate([same, end], axis=-1)
+    found = np.zeros_like(tied)
+    np.put_along_axis(found, order, tied[..., : z.shape[-1]], axis=-1)
+    return np.moveaxis(found, -1, axis)
+
+
 @define(
     "argsort",
     "opaque",
     None,
     numpy=np.argsort,
     signature=_argsort_signature,
+    facts=Facts(kinks=_neighbours),
     examples=(((_TIED,), {}), ((_TIED,), {"axis": 0})),
 )
 def argsort(x: Any, *, axis: int | None = -1) -> Any:
@@ -63,18 +78,6 @@ def _sort_rule(g: Any, z: Any, x: Any, axis: int) -> Any:
     share = shared(g, groups(z))
     back = np.argsort(np.argsort(x, axis=-1), axis=-1)
     return np.moveaxis(np.take_along_axis(share, back, axis=-1), -1, axis)
-
-
-def _neighbours(x: Any, axis: int) -> Any:
-    """Where an entry ties with another of its row."""
-    rows = np.moveaxis(x, axis, -1)
-    order = np.argsort(rows, axis=-1)
-    z = np.take_along_axis(rows, order, axis=-1)
-    same, end = z[..., 1:] == z[..., :-1], np.zeros((*z.shape[:-1], 1), bool)
-    tied = np.concatenate([end, same], axis=-1) | np.concatenate([same, end], axis=-1)
-    found = np.zeros_like(tied)
-    np.put_along_axis(found, order, tied[..., : z.shape[-1]], axis=-1)
-    return np.moveaxis(found, -1, axis)
 
 
 @define(
@@ -100,7 +103,7 @@ def sort(x: Any, *, axis: int = -1) -> Any:
     "opaque",
     None,
     numpy=np.argpartition,
-    facts=Facts(kinks=False),
+    facts=Facts(kinks=_neighbours),
     examples=(((_TIED,), {"kth": 1}),),
 )
 def argpartition(x: Any, *, kth: Any = 0, axis: int | None = -1, kind: str = "introselect") -> Any:

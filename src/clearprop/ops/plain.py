@@ -99,7 +99,7 @@ def isclose(x: Any, y: Any, **how: Any) -> Any:
     "opaque",
     None,
     numpy=np.count_nonzero,
-    facts=Facts(kinks=False),
+    facts=Facts(kinks=lambda x, **how: x == 0),
     examples=(((_NUMBERS,), {}),),
 )
 def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
@@ -113,7 +113,7 @@ def count_nonzero(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     None,
     None,
     signature=_first(2, "side", "sorter"),
-    facts=Facts(kinks=False),
+    facts=Facts(kinks=lambda a, v, **how: np.isin(v, a)),
     examples=(((_PLACES, _NUMBERS), {}), ((_PLACES, _NUMBERS), {"side": "right"})),
 )
 def searchsorted(a: Any, v: Any, **how: Any) -> Any:
@@ -136,7 +136,7 @@ def searched(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
     None,
     numpy=np.digitize,
     signature=_first(2, "right"),
-    facts=Facts(kinks=False),
+    facts=Facts(kinks=lambda x, bins, **how: np.isin(x, bins)),
     examples=(((_NUMBERS, _PLACES), {}), ((_NUMBERS, _PLACES[::-1].copy()), {"right": True})),
 )
 def digitize(x: Any, bins: Any, **how: Any) -> Any:
@@ -151,7 +151,7 @@ def digitize(x: Any, bins: Any, **how: Any) -> Any:
     None,
     numpy=np.isin,
     signature=_first(2, "assume_unique", "invert"),
-    facts=Facts(kinks=False),
+    facts=Facts(kinks=lambda x, among, **how: np.isin(x, among)),
     examples=(((_NUMBERS, _NUMBERS[:2]), {}),),
 )
 def isin(x: Any, among: Any, **how: Any) -> Any:
@@ -174,15 +174,18 @@ _of_whole_numbers("lcm", np.lcm, ((_WHOLE, _WHOLE[::-1].copy()), {}))
 _of_whole_numbers("bitwise_count", np.bitwise_count, ((_WHOLE,), {}))
 
 
-def _nan_extreme(name: str, function: Any) -> None:
-    @define(name, "opaque", None, numpy=function, facts=Facts(kinks=False), examples=(((_NUMBERS,), {}),))
+def _nan_extreme(name: str, function: Any, extreme: Any) -> None:
+    def tied(x: Any, axis: Any = None, **how: Any) -> Any:
+        return x == extreme(x, axis=axis, keepdims=True)
+
+    @define(name, "opaque", None, numpy=function, facts=Facts(kinks=tied), examples=(((_NUMBERS,), {}),))
     def nan_extreme(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
         """The index of the extreme among the entries that are numbers; no gradient."""
         return function(x, axis=axis, keepdims=keepdims)
 
 
-_nan_extreme("nanargmax", np.nanargmax)
-_nan_extreme("nanargmin", np.nanargmin)
+_nan_extreme("nanargmax", np.nanargmax, np.nanmax)
+_nan_extreme("nanargmin", np.nanargmin, np.nanmin)
 
 
 @implements(np.isneginf)

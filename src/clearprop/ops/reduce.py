@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -125,9 +126,9 @@ def _extreme(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     return np.where(wins, share, 0)
 
 
-def _tied(x: Any, axis: Any, reduce: Any) -> Any:
+def _tied(x: Any, axis: Any = None, keepdims: bool = False, *, extreme: Any) -> Any:
     """Where an entry shares the extreme of its row with another."""
-    wins = x == reduce(x, axis=axis, keepdims=True)
+    wins = x == extreme(x, axis=axis, keepdims=True)
     return wins & (wins.sum(axis=axis, keepdims=True) > 1)
 
 
@@ -167,7 +168,7 @@ def _smooth_extreme(i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any], pull
     empty=False,
     facts=Facts(
         script="{}",
-        kinks=lambda x, axis, keepdims: _tied(x, axis, np.max),
+        kinks=partial(_tied, extreme=np.max),
         smooth=Smooth(_smooth_extreme, share=0.5),
     ),
     examples=_CASES,
@@ -187,7 +188,7 @@ def max(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     empty=False,
     facts=Facts(
         script="{}",
-        kinks=lambda x, axis, keepdims: _tied(x, axis, np.min),
+        kinks=partial(_tied, extreme=np.min),
         smooth=Smooth(_smooth_extreme, share=-0.5),
     ),
     examples=_CASES,
@@ -311,7 +312,14 @@ def cumsum(x: Any, *, axis: Any = None) -> Any:
     return np.cumsum(x, axis=axis)
 
 
-@define("argmax", "reduce", None, numpy=np.argmax, examples=_CASES[:3])
+@define(
+    "argmax",
+    "reduce",
+    None,
+    numpy=np.argmax,
+    facts=Facts(kinks=partial(_tied, extreme=np.max)),
+    examples=_CASES[:3],
+)
 def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the largest entry along `axis`, the first where several tie; no gradient."""
     real_only("np.argmax(x)", x)
@@ -319,7 +327,14 @@ def argmax(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     return np.argmax(x, axis=axis, keepdims=keepdims)
 
 
-@define("argmin", "reduce", None, numpy=np.argmin, examples=_CASES[:3])
+@define(
+    "argmin",
+    "reduce",
+    None,
+    numpy=np.argmin,
+    facts=Facts(kinks=partial(_tied, extreme=np.min)),
+    examples=_CASES[:3],
+)
 def argmin(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
     """The index of the smallest entry along `axis`, the first where several tie; no gradient."""
     real_only("np.argmin(x)", x)
