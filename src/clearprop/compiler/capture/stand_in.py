@@ -276,7 +276,7 @@ def _as_places(index: Any) -> Any:
     """An index with arrays in the place of Tensors, as NumPy takes it: what an array is asked for is one."""
     if isinstance(index, tuple):
         return tuple(map(_as_places, index))
-    is_tensor = isinstance(index, Tensor) and not index.requires_grad
+    is_tensor = isinstance(index, Tensor) and not index.requires_grad and not stands_for_array(index)
     return _recorder().given_as(index, False) if is_tensor else index
 
 
