@@ -203,19 +203,24 @@ def _sole_content(example: Any, new: Any, kept: int) -> bool:
     return sole(content, beyond - by_new, new.content, kept)
 
 
-def users_to_turn(tensor: Any, kept: int, spare: Any = None) -> list[Any] | None:
+def users_to_turn(tensor: Any, kept: int, named: list[Any]) -> list[Any] | None:
     """Return the nodes that a Tensor is an input of, or None where its memory has another name or owner.
 
-    A `spare` view is one of a statement's own, that nobody has once it has ended.
+    A view that hangs on the graph may have a name: it is put into `named`, after those it is a view of.
     """
     if not _owned(tensor, kept):
         return None
-    if not _no_view_has_a_name(tensor, _users([tensor])[1], kept, spare):
+    if not _no_view_has_a_name(tensor, _users([tensor])[1], kept, named):
         return None
-    return _users([tensor])[1]
+    return users_of(tensor)
 
 
-def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int, spare: Any = None) -> bool:
+def users_of(node: Any) -> list[Any]:
+    """Return the nodes that a node is an input of."""
+    return _users([node])[1]
+
+
+def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int, named: list[Any] | None = None) -> bool:
     """Whether the graph alone holds views of a Tensor's memory. The list of its users is emptied."""
     arrays = sys.getrefcount(tensor._value) - 2
     for user in users:
@@ -230,8 +235,12 @@ def _no_view_has_a_name(tensor: Any, users: list[Any], kept: int, spare: Any = N
         counts, users = _users(views)
         for i, count in enumerate(counts):
             others = sys.getrefcount(views[i]) - 2
-            if others != count + kept and views[i] is not spare:
+            if others == count + kept:
+                continue
+            if named is None:
                 return False
+            if not any(view is views[i] for view in named):
+                named.append(views[i])
         views = _views_among(users, tensor)
     return arrays == shown.get(id(tensor._value), 0) and _no_array_has_a_name(tensor, shown)
 
@@ -244,7 +253,7 @@ def _no_array_has_a_name(tensor: Any, shown: dict[int, int]) -> bool:
     chain = [tensor]
     for node in chain:
         for i, value in enumerate(node.values):
-            if value.__class__ is np.ndarray and np.may_share_memory(value, node._value):
+            if value.__class__ is np.ndarray and _show_one(value, node._value):
                 chain.append(node.inputs[i])
     value = None
     count = shown.get(id(base), 0) + sum(node._value.base is base for node in chain)
@@ -267,9 +276,14 @@ def _views_among(users: list[Any], tensor: Any) -> list[Any]:
     found = []
     while users:
         user = users.pop()
-        if np.may_share_memory(user._value, tensor._value):
+        if _show_one(user._value, tensor._value):
             found.append(user)
     return found
+
+
+def _show_one(a: Any, b: Any) -> bool:
+    """Whether two arrays may show one memory; one without entries holds it, and shows none of it."""
+    return np.may_share_memory(a, b) or (not (a.size and b.size) and root_of(a) is root_of(b))
 
 
 _OF_BASE = 3  # the array that shows it, the name `base`, and the call that counts
@@ -315,7 +329,7 @@ def _owned(node: Any, kept: int) -> bool:
     for i, value in enumerate(node.values):
         if value.__class__ is not np.ndarray:
             continue
-        if not np.may_share_memory(value, node._value):
+        if not _show_one(value, node._value):
             continue
         others = sys.getrefcount(node.inputs[i]) - 2
         if others != kept or not hasattr(node.inputs[i], "inputs"):

@@ -46,13 +46,15 @@ def apart(x: Any) -> Any:
     """Return a result that NumPy would have copied: if it shows another's memory, until one is changed."""
     if hasattr(x, "family"):
         x.family[:] = [member for member in x.family if member() is not x]
+    if hasattr(x, "inputs") and not hasattr(x, "content"):
         x.family = [weakref.ref(x)]
     return x
 
 
 def straight(row: Any) -> Any:
     """Return the entries of an array in a row, which NumPy copies unless they lie one behind the other."""
-    return apart(row) if hasattr(row, "family") and not row._value.flags.c_contiguous else row
+    array = getattr(row, "_value", None) if not hasattr(row, "content") else None
+    return row if array is None or array.flags.c_contiguous else apart(row)
 
 
 def is_computed(x: Any) -> bool:

@@ -584,7 +584,8 @@ class Tensor(ChangedByHand, Shared):
         return ops["transpose"](self, axes=(axes[0] if len(axes) == 1 else axes) if axes else None)
 
     def conj(self) -> Tensor:
-        return np.conjugate(self)  # type: ignore[return-value]
+        """Return the Tensor itself where its numbers are real, as NumPy's method does."""
+        return np.conjugate(self) if self.dtype.kind == "c" else self  # type: ignore[return-value]
 
     conjugate = conj
 

@@ -21,8 +21,10 @@ from clearprop.rebinding import (
     references,
     references_of_output,
     replacing,
+    root_of,
     settle,
     sole,
+    users_of,
     users_to_turn,
     usual,
 )
@@ -86,12 +88,11 @@ class ChangedByHand:
     def __setitem__(self, index: Any, value: Any) -> None:
         tensor: Any = self
         if _computed(tensor, value):
-            own = value if sys.getrefcount(value) == usual("stored") else None  # `y[1:]` in `y[:-1] = y[1:]`
 
-            def made(old: Any) -> Any:
-                return with_checked_entries(old, index, old if value is tensor else value)
+            def made(old: Any, turned: dict[int, Any]) -> Any:
+                return with_checked_entries(old, index, turned.get(id(value), value))
 
-            if _turned(tensor, made, own):
+            if _turned(tensor, made):
                 return
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
         recorder = mode.recorder
@@ -145,7 +146,11 @@ def _update(tensor: Any, y: Any, name: str, written: Callable[[Any, Any], Any], 
     if _computed(tensor, y):
         if (found := _rebound(tensor, y, name, call, refs)) is not None:
             return found
-        if _turned(tensor, lambda old: _fitted(ops[name].two(old, old if y is tensor else y), tensor, call)):
+
+        def made(old: Any, turned: dict[int, Any]) -> Any:
+            return _fitted(ops[name].two(old, turned.get(id(y), y)), tensor, call)
+
+        if _turned(tensor, made):
             return tensor
     if tensor.ndim == 0 and not tensor.requires_grad and is_computed(tensor) and _is_number(tensor):
         return ops[name].two(tensor, y)  # as NumPy's numbers, of which another name keeps the old one
@@ -228,11 +233,11 @@ def _is_number(tensor: Any) -> bool:
     return tensor._value.__class__ is not np.ndarray
 
 
-def _turned(tensor: Any, make: Callable[[Any], Any], own: Any = None) -> bool:
-    """Let what was computed become what `make` computes of it, if no view of its memory has a name.
+def _turned(tensor: Any, make: Callable[[Any, dict[int, Any]], Any]) -> bool:
+    """Let what was computed become what `make` computes of it, if nobody beyond the graph has its memory.
 
-    The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one. A
-    view that is the statement's `own` has no name.
+    The Tensor becomes the node of its new entries, and the nodes that it was an input of get the old one. So
+    do views of it that have names, as their turn comes: they show the new entries.
     """
     settle()
     if hasattr(tensor, "content"):
@@ -242,29 +247,76 @@ def _turned(tensor: Any, make: Callable[[Any], Any], own: Any = None) -> bool:
         return False
     if observer is not None and not (observer.records or observer.answers):
         return False
-    users = users_to_turn(tensor, 0 if observer is None else _kept(tensor), own)
+    named: list[Any] = []
+    users = users_to_turn(tensor, 0 if observer is None else _kept(tensor), named)
     if users is None:
         return False
-    old: Any = object.__new__(type(tensor))
-    for name in (*_FIELDS, "name"):
-        setattr(old, name, getattr(tensor, name))
-    if observer is not None:
-        observer.renamed(old, tensor)
-    new = make(old)
-    if observer is not None:
-        observer.renamed(tensor, new)
-    for user in users:
-        user.inputs = tuple(old if x is tensor else x for x in user.inputs)
-    for name in _FIELDS:
-        setattr(tensor, name, getattr(new, name))
+    named = [view for view in named if not _is_apart(view, tensor)]
+    old = _old_one(tensor)
+    turned = {id(tensor): old}
+    views = [(view, _old_one(view), users_of(view)) for view in named]
+    new = make(old, turned | {id(view): before for view, before, _ in views})
+    _put(old, tensor, users)
+    for view, before, readers in views:
+        before.inputs = tuple(turned.get(id(x), x) for x in before.inputs)
+        turned[id(view)] = before
+        _put(before, view, readers)
+    instead = {id(old): tensor} | {id(before): view for view, before, _ in views}
+    _become(tensor, new)
+    for view, before, _ in views:
+        _become(view, _again(before, instead))
     return True
 
 
-def _turned_examples(tensor: Any, make: Callable[[Any], Any]) -> bool:
+def _is_apart(view: Any, owner: Any) -> bool:
+    """Whether NumPy would have copied somewhere between an owner and what shows its memory here."""
+    while view is not owner:
+        if hasattr(view, "family"):
+            return True
+        view = next(x for x in view.inputs if _is_tensor(x) and root_of(x._value) is root_of(view._value))
+    return False
+
+
+def _again(node: Any, instead: dict[int, Any]) -> Any:
+    """Compute a view again, of what its owner has become."""
+    inputs = []
+    for x in node.inputs:
+        if id(x) in instead:
+            x = instead[id(x)]
+        elif _is_tensor(x) and root_of(x._value) is root_of(node._value):
+            x = _again(x, instead)
+        inputs.append(x)
+    return node.op.again(tuple(inputs), node.attrs)
+
+
+def _old_one(tensor: Any) -> Any:
+    """Return another Tensor that is what this one is."""
+    old: Any = object.__new__(type(tensor))
+    for name in (*_FIELDS, "name"):
+        setattr(old, name, getattr(tensor, name))
+    if mode.observer is not None:
+        mode.observer.renamed(old, tensor)
+    return old
+
+
+def _put(old: Any, tensor: Any, users: list[Any]) -> None:
+    """Let nodes have `old` for the input that `tensor` was."""
+    for user in users:
+        user.inputs = tuple(old if x is tensor else x for x in user.inputs)
+
+
+def _become(tensor: Any, new: Any) -> None:
+    if mode.observer is not None:
+        mode.observer.renamed(tensor, new)
+    for name in _FIELDS:
+        setattr(tensor, name, getattr(new, name))
+
+
+def _turned_examples(tensor: Any, make: Callable[[Any, dict[int, Any]], Any]) -> bool:
     """Do the same to an example of a `vmap`, whose nodes are those of all examples at once."""
     if not tensor.ndim:
         return False
-    new = make(tensor)
+    new = make(tensor, {})
     if not sole(tensor, 0, new, 0 if mode.recorder is None else _kept(tensor.content)):
         return False
     tensor.content = new.content

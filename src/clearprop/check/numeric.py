@@ -317,8 +317,12 @@ def _weighed(central: _Estimates, left: _Estimates, right: _Estimates, straight:
 def _beyond(central: _Estimates, left: _Estimates, right: _Estimates) -> Any:
     """Where the central estimate, at a kink the mean of both sides, is far from what lies between them: these
     were taken from afar, past a bend of the function."""
-    middle, width = (left[0] + right[0]) / 2, np.abs(right[0] - left[0])
-    return np.abs(central[0] - middle) > 2 * width + 10 * (central[1] + left[1] + right[1])
+    middle = (left[0] + right[0]) / 2
+    width = np.abs(right[0] - left[0])
+    off = np.abs(central[0] - middle)
+    rounding = central[1] + left[1] + right[1]
+    limit = 2 * width + 10 * rounding
+    return off > limit
 
 
 def _roughly(of: _Estimates) -> Any:
