@@ -363,6 +363,7 @@ REACHED = {  # functions of w whose checkpoints reach it by name, each with its 
     "where a checkpoint's is": (lambda w: grad(checkpoint(lambda u: u**2 * w))(w), 8.0),
     "where a derivative is": (lambda w: jvp(lambda u: u**3, (w,), (1.0,))[1], 12.0),
     "along what": (lambda w: jvp(lambda u: u**3, (2.0,), (w,))[1], 12.0),
+    "beside": (lambda w: checkpoint(lambda a: checkpoint(lambda b: a)(w))(3 * w), 3.0),
     "twice": (lambda w: grad(checkpoint(lambda x: grad(checkpoint(lambda u: u**3 * w))(x) * x))(w), 108.0),
 }
 
@@ -374,6 +375,13 @@ def test_what_is_reached_by_name_has_its_gradient(f, right):
 
     assert grad(f)(2.0) == grad(checkpoint(f))(2.0) == grad(by_name)(2.0) == right
     assert jvp(by_name, (2.0,), (1.0,))[1] == right
+
+
+def test_a_result_that_depends_on_nothing_sends_zeros_row_by_row():
+    def f(x):
+        return checkpoint(lambda u: grad(lambda v: u * x)(0.3))(x) + x
+
+    assert jacobian(f)(0.7) == vmap(grad(f))(np.array([0.7]))[0] == 1
 
 
 @pytest.mark.parametrize(

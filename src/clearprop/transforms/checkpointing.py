@@ -229,7 +229,7 @@ class _Run:
             if isinstance(y, Tensor) and y.requires_grad:
                 arriving[y] = arriving[y] + d if y in arriving else d
         with enable_grad():
-            found = inner.pull(arriving)
+            found = inner.pull(arriving) if arriving else [np.zeros(x.shape, x.dtype)[()] for x in xs]
         for leaf in inner.lifted:
             leaf.requires_grad = False
         return [as_number(d) for d in found]
@@ -319,6 +319,10 @@ def checkpoint(f: Callable[..., Any], **other: Any) -> Callable[..., Any]:
         observer = mode.observer
         seen = observer is not None and (observer.remembers or observer.batches or observer.awaits())
         if seen or not mode.grad_enabled:
+            if observer is not None and observer.awaits():  # the second run will be given these
+                for x in tree.leaves((args, kwargs), whole=True):
+                    if isinstance(x, Tensor):
+                        observer.resolve(x)
             return f(*args, **kwargs)
         run = _Run(f, args, kwargs)
         return run.remembered(op) if run.inputs else run.output
