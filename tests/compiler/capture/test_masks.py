@@ -1,6 +1,8 @@
 """Masks in a compiled step: right for every number of entries that they pick, in both executors."""
 
 import copy
+import io
+import sys
 import warnings
 
 import numpy as np
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 import clearprop
 from clearprop import Tensor, nn, optim
+from clearprop.compiler.capture.printing import Heard
+from clearprop.compiler.program.ir import Value
 from clearprop.compiler.step import MOST_COUNTS, available_executors
 
 EXECUTORS = available_executors()
@@ -402,3 +406,36 @@ def test_places_are_refused_for_what_a_plan_computes_and_for_what_it_reads(place
         clearprop.compile(lambda x: (places(x), x)[1])(np.ones(2))
     with pytest.raises(clearprop.compiler.RecordingError, match="cannot ask for value"):
         clearprop.compile(lambda x: (places(w), x)[1])(np.ones(2))
+
+
+def test_a_mask_of_a_mask_is_numbered_once():
+    def work(n):
+        """Count the calls of functions of the chapter while a chain of n masks is recorded."""
+
+        def chain(x):
+            for _ in range(n):
+                x = x - 0.01 * np.mean(x[x > 0])
+            return np.sum(x)
+
+        calls = []
+        step = clearprop.compile(chain, executor="numpy", prove="never")
+        sys.setprofile(lambda frame, event, _: calls.append(event) if frame.f_code in codes else None)
+        try:
+            step(np.linspace(0.1, 1.0, 5))
+        finally:
+            sys.setprofile(None)
+        return calls.count("call")
+
+    codes = {Value.operands.fget.__code__}  # what is asked to walk from a value to those before it
+
+    assert work(24) < 2.6 * work(12)
+
+
+def test_a_warning_that_is_shown_is_no_print():
+    heard = Heard(io.StringIO())
+    exec("heard.write('Mean of empty slice')", {"__name__": "warnings", "heard": heard})
+    assert not heard.line
+
+    heard.write("a loss")
+    assert heard.line
+    assert heard.stream.getvalue() == "Mean of empty slicea loss"

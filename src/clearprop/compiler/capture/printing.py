@@ -24,7 +24,8 @@ class Heard:
 
     def write(self, text: str) -> Any:
         """Write, and remember where from."""
-        if not self.line and threading.get_ident() == self.thread:
+        told = sys._getframe(1).f_globals.get("__name__") == "warnings"  # which is shown once, too
+        if not (self.line or told) and threading.get_ident() == self.thread:
             self.line = user_line()
         return self.stream.write(text)
 

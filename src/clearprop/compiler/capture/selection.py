@@ -166,11 +166,22 @@ class Selections:
     def _number(self, mask: Any) -> int:
         """Return a number that two masks have in common if they are the same expression: `x > 0`, twice."""
         last = self.value_of(mask)
-        for v in sorted(reachable([last]), key=lambda v: v.serial):
+        for v in sorted(self._unnumbered(last), key=lambda v: v.serial):
             inputs = tuple(self.numbers[x] if isinstance(x, Value) else repr(x) for x in v.inputs)
             alike: Any = (v.op, inputs, repr(v.attrs), v.dtype) if v.kind == "call" else v
             self.numbers[v] = self.numbers.setdefault(alike, len(self.numbers))
         return self.numbers[last]
+
+    def _unnumbered(self, last: Value) -> set[Value]:
+        """The values without a number that a value was computed from: each is met once in a recording."""
+        found: set[Value] = set()
+        stack = [last]
+        while stack:
+            v = stack.pop()
+            if v not in self.numbers and v not in found:
+                found.add(v)
+                stack += v.operands
+        return found
 
     def _first(self, node: Tensor, source: Any, mask: Any) -> Picked | None:
         """The whole array behind x[mask]; None where something else is in the index too."""
@@ -247,10 +258,13 @@ class Selections:
 
     def guard(self, program: Program) -> bool:
         """Have the program compare counts wherever it, or Python, has used one; tell whether it does."""
-        needed = set(reachable(program.results))
+        used: dict[Value, list[Value]] = {mask: [] for mask in self.masks}
+        for v in filter(_picks, reachable(program.results) if used else ()):
+            for mask in used.keys() & v.operands[1:]:
+                used[mask].append(v)
         checks: list[Value] = []
         for mask, n in self.masks.items():
-            users = [v for v in program.values if v in needed and mask in v.operands[1:] and _picks(v)]
+            users = used[mask]
             if not users and not self.asked:
                 continue
             check = Value("call", mask.shape, mask.dtype, "counted", (mask,), {"n": n}, line=mask.line)
