@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.engine import Code
-from clearprop.compiler.engines.llvm.language.text import Module
+from clearprop.compiler.engines.llvm.language.text import ModuleText
 from clearprop.compiler.engines.llvm.loops.random import filling, numbers_of
 
 COUNT, ROUNDS, KEY, CALLS = 8192, 400, 5, 3
@@ -21,7 +21,7 @@ COUNT, ROUNDS, KEY, CALLS = 8192, 400, 5, 3
 
 def native(dtype: Any) -> Any:
     """Return the native function that fills an array, and what must be kept for it."""
-    module = Module()
+    module = ModuleText()
     name = filling(module, dtype)
     code = Code(str(module).replace("define internal", "define"), name)
     given = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint64, ctypes.c_uint64]

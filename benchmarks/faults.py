@@ -25,11 +25,12 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.compare import gradcheck
-from clearprop.check.probe import Probe, listed, plain
+from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import gradients
 from clearprop.check.taylor import taylor_check
 from clearprop.modes import no_grad
 from clearprop.registry import ops
+from clearprop.tensor import raw
 from clearprop.testing import Case, broken, cases, replaced, sending
 from fault_functions import FUNCTIONS
 
@@ -61,7 +62,7 @@ class Problem:
     def forward(self, *xs: Any) -> Any:
         with np.errstate(all="ignore"), no_grad():
             outputs = listed(self.case.function(*(np.asarray(x)[()] for x in self._all(xs))))
-        return np.concatenate([np.asarray(plain(z)).reshape(-1) for z in outputs])
+        return np.concatenate([np.asarray(raw(z)).reshape(-1) for z in outputs])
 
     def backward(self, g: Any, *xs: Any) -> list[Any]:
         ends = np.cumsum([int(np.prod(s)) for s in self.shapes])[:-1]

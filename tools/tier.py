@@ -205,8 +205,11 @@ def surroundings() -> dict[str, str]:
 def until(command: Sequence[str], seconds: float) -> int | None:
     """Run a command and return its exit status; when its time is over, stop all that it started: None.
 
-    It is interrupted first, and has half a minute to report on what has run.
+    It is interrupted first, and has half a minute to report on what has run. What a shell runs in its
+    background is deaf to interrupts, and so would be what it starts: there the usual answer is put back.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(command, cwd=ROOT, env=surroundings(), start_new_session=True)
     try:
         return process.wait(timeout=seconds)

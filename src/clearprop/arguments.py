@@ -60,16 +60,16 @@ def _is_optimizer(x: Any) -> bool:
     return hasattr(x, "param_groups")
 
 
-class _Kind(NamedTuple):
+class _KindOfArgument(NamedTuple):
     word: str
     fits: Callable[[Any], bool]
     example: str = ""
 
 
 _KINDS = {
-    "int": _Kind("a whole number", is_whole),
-    "float": _Kind("a number", is_number),
-    "Optimizer": _Kind(
+    "int": _KindOfArgument("a whole number", is_whole),
+    "float": _KindOfArgument("a number", is_number),
+    "Optimizer": _KindOfArgument(
         "an optimizer",
         _is_optimizer,
         "clearprop.optim.SGD(model.parameters(), lr=0.1)",

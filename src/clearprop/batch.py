@@ -212,6 +212,13 @@ class Level:
         raise ValueError(lesson("vmap(f)", wanted, got, at_line(), hint))
 
 
+def of_all_examples(x: Any) -> Any:
+    """Return what all examples of `x` are a part of."""
+    while isinstance(x, BatchTensor):
+        x = x.content
+    return x
+
+
 def _shows(op: Op, attrs: dict[str, Any]) -> bool:
     """Whether a result without axes is an array in NumPy, as `y[0, ...]` is, where `y[0]` is a number."""
     index = attrs.get("index")

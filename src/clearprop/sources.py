@@ -16,7 +16,7 @@ from clearprop.tensor import Tensor
 
 _SMALL = 1024  # bytes of an array that is kept
 
-_held: dict[int, _Held] = {}
+_held: dict[int, _Sourced] = {}
 
 
 class Origin(NamedTuple):
@@ -27,7 +27,7 @@ class Origin(NamedTuple):
     attrs: Mapping[str, Any]
 
 
-class _Held(NamedTuple):
+class _Sourced(NamedTuple):
     of: weakref.ref[Tensor]
     source: Origin
     """Of references in place of inputs."""
@@ -39,7 +39,7 @@ def note(leaf: Tensor, op: Any, inputs: Sequence[Any], attrs: Mapping[str, Any])
         return
     key, entries = id(leaf), _held  # names of its own: at Python's end the module's are gone
     gone: weakref.ref[Tensor] = weakref.ref(leaf, lambda _: entries.pop(key, None))
-    _held[key] = _Held(gone, Origin(op, tuple(map(_reference, inputs)), attrs))
+    _held[key] = _Sourced(gone, Origin(op, tuple(map(_reference, inputs)), attrs))
 
 
 def _reference(x: Any) -> Any:

@@ -681,6 +681,15 @@ def plain(x: Any, called: str = "Tensor(value)") -> Any:
     return x
 
 
+def raw(x: Any) -> Any:
+    """Return the array of a Tensor; anything else as it is.
+
+    >>> raw(Tensor([1.0, 2.0])), raw(3.0)
+    (array([1., 2.]), 3.0)
+    """
+    return x._value if isinstance(x, Tensor) else x
+
+
 def _arrayed(convert: Callable[[Any], Any], x: Any, called: str = "Tensor(value)") -> Any:
     """Return an array made by `convert`; ValueError of rows of several lengths says that they are."""
     try:

@@ -126,8 +126,9 @@ def sending(op: Op) -> list[int]:
     ([1, 2], [])
     """
     from clearprop.check.plane import in_pairs
-    from clearprop.check.probe import Probe, plain
+    from clearprop.check.probe import Probe
     from clearprop.check.pull import gradients, random_weights
+    from clearprop.tensor import raw
 
     found: set[int] = set()
     for case in cases(op) if op.differentiable else ():
@@ -136,7 +137,7 @@ def sending(op: Op) -> list[int]:
         probe({})
         weights = random_weights(probe.shapes, np.random.default_rng(0))
         pulled = gradients(f, probe.arrays, inputs)(weights)
-        found |= {i for i, g in enumerate(pulled) if g is not None and np.any(plain(g))}
+        found |= {i for i, g in enumerate(pulled) if g is not None and np.any(raw(g))}
     return sorted(found)
 
 

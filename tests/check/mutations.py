@@ -14,11 +14,11 @@ import numpy as np
 
 from clearprop.check.compare import gradcheck
 from clearprop.check.nodes import check_model
-from clearprop.check.probe import Probe, listed, plain
+from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import gradients, random_weights
 from clearprop.op import Op
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.testing import Case, cases, replaced, sending
 
 Send = Callable[..., Any]
@@ -146,7 +146,7 @@ def real(case: Case, i: int, op: Op, fault: Fault) -> bool:
     if right is None or wrong is None:
         return False
     size = float(np.max(np.abs(right), initial=0.0))
-    return not bool(np.all(np.abs(plain(wrong) - plain(right)) <= 1e-12 * size))
+    return not bool(np.all(np.abs(raw(wrong) - raw(right)) <= 1e-12 * size))
 
 
 def effective(op: Op, i: int, fault: Fault) -> list[Case]:

@@ -13,7 +13,7 @@ from clearprop.check.cause import Evidence, likely_cause
 from clearprop.check.kept import kept
 from clearprop.check.numeric import Slopes, columns
 from clearprop.check.plane import in_pairs
-from clearprop.check.probe import RANDOM, Probe, plain
+from clearprop.check.probe import RANDOM, Probe
 from clearprop.check.pull import gradient_of, gradients, random_weights, split
 from clearprop.check.report import Entry, Report, untold
 from clearprop.check.shaken import coarsen, rounding
@@ -22,6 +22,7 @@ from clearprop.check.taylor import taylor_check
 from clearprop.errors import GradientError
 from clearprop.hints import refuse_texts
 from clearprop.see.algebra.labels import must_be_a_function
+from clearprop.tensor import raw
 
 TOLERANCE = 1e-9  # relative, on top of ten times the numerical error; a 0.1 % fault is a million times larger
 WHOLE_JACOBIAN = 1_000_000  # entries up to which all are kept, to say what went wrong
@@ -129,7 +130,7 @@ def _reached(probe: Probe, pull: Any, untold: Any) -> dict[int, Any]:
     if not untold.any():
         return {}
     pulled = pull(split(untold * 1.2345, probe.shapes))
-    return {j: np.asarray(plain(pulled[j])) != 0 for j in probe.moving if pulled[j] is not None}
+    return {j: np.asarray(raw(pulled[j])) != 0 for j in probe.moving if pulled[j] is not None}
 
 
 def _compare_input(
@@ -144,7 +145,7 @@ def _compare_input(
     blur: Any = None,
 ) -> None:
     x = probe.arrays[j]
-    rows = [np.zeros_like(x) if g is None else np.asarray(plain(g)) for g in pulled]
+    rows = [np.zeros_like(x) if g is None else np.asarray(raw(g)) for g in pulled]
     shape = next((g.shape for g in rows if g.shape != x.shape), None)
     if shape is not None:
         cause = likely_cause(Evidence(np.empty(shape), None, x)) or "a sum or a transpose is missing"

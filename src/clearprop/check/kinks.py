@@ -14,7 +14,7 @@ from clearprop.graph import topological_order
 from clearprop.modes import Observer, observed
 from clearprop.ops.reduce import kept
 from clearprop.see.algebra.labels import call_of, must_be_a_function
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 _CLOSER = (
     16  # how much closer the second look is: what a kink adds shrinks as much, what a jump adds does not
@@ -95,16 +95,16 @@ class _Seen(Observer):
 
     def __init__(self, leaves: list[Tensor]) -> None:
         super().__init__()
-        self.steps: dict[Tensor, _Step] = {}
+        self.steps: dict[Tensor, _RanOp] = {}
         self.leaves = set(leaves)
 
     def saw(self, node: Tensor) -> None:
         """Note an op and what it was given: a node that needs no gradient forgets both."""
         depends = [isinstance(x, Tensor) and (x in self.steps or x in self.leaves) for x in node.inputs]
         if any(depends):
-            self.steps[node] = _Step(node, depends)
+            self.steps[node] = _RanOp(node, depends)
 
-    def behind(self, output: Tensor) -> list[_Step]:
+    def behind(self, output: Tensor) -> list[_RanOp]:
         """Return the steps that led to `output`, in the order of computation."""
         reached, waiting = set(), [output]
         while waiting:
@@ -115,7 +115,7 @@ class _Seen(Observer):
         return [step for node, step in self.steps.items() if node in reached]
 
 
-class _Step:
+class _RanOp:
     """One op that ran: what it was given, and by which of its inputs the leaves have a say."""
 
     def __init__(self, node: Tensor, depends: list[bool]) -> None:
@@ -157,7 +157,7 @@ class _Step:
         axis = None if i else self.attrs.get("axis")
         axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis)]
         whole = len(set(axes)) == x.ndim
-        g = None if g is None else np.asarray(_raw(g))
+        g = None if g is None else np.asarray(raw(g))
         if g is not None and self.op.kind == "reduce":
             g = kept(g, x, axis, self.attrs.get("keepdims", False))
         found = []
@@ -178,7 +178,7 @@ class _Step:
         """Whether a gradient other than 0 arrives at an entry; a jump passes none and is not asked."""
         if not self.op.differentiable:
             return True
-        return g is not None and bool(np.any(np.asarray(_raw(g))[at] != 0))
+        return g is not None and bool(np.any(np.asarray(raw(g))[at] != 0))
 
     def _decided(self, i: int, g: Any) -> list[Place]:
         places = np.argwhere(decided_as_zero(self.node, i, g))
@@ -190,7 +190,7 @@ class _Step:
 class _Sides:
     """How an op goes on to both sides of a point, when one of its inputs is moved by `h`."""
 
-    def __init__(self, step: _Step, values: Any, i: int, h: Any, size: Any = None) -> None:
+    def __init__(self, step: _RanOp, values: Any, i: int, h: Any, size: Any = None) -> None:
         def at(share: float) -> Any:
             moved = [x + share * h if k == i else x for k, x in enumerate(values)]
             z = np.asarray(step.op.forward(*moved, **step.attrs), np.float64)
@@ -223,10 +223,6 @@ class _Sides:
         return Place("jump" if jump else "kink", self.step.call, self.i, at, left, right, reached)
 
 
-def _raw(g: Any) -> Any:
-    return g._value if isinstance(g, Tensor) else g
-
-
 def _step(x: Any) -> Any:
     return 1e-6 * np.maximum(1.0, np.abs(x))
 
@@ -247,4 +243,4 @@ def decided_as_zero(node: Tensor, i: int, g: Any) -> Any:
         return nowhere
     with np.errstate(all="ignore"):
         slope = np.broadcast_to(op.derivatives[i](node._value, *node.values), nowhere.shape)
-    return np.isinf(slope) & (np.asarray(_raw(g)) == 0)
+    return np.isinf(slope) & (np.asarray(raw(g)) == 0)

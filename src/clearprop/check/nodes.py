@@ -71,7 +71,14 @@ def _source(line: str) -> str:
 
 @dataclass
 class ModelReport(Judged):
-    """What `check_model` found; true where some rule could be compared and every one is right."""
+    """What `check_model` found; true where some rule could be compared and every one is right.
+
+    >>> from clearprop import nn
+    >>> from clearprop.check import check_model
+    >>> report = check_model(nn.Linear(2, 1), np.ones((3, 2)))
+    >>> report.verdict, report.findings
+    ('right', [])
+    """
 
     nodes: int = 0
     rules: int = 0
@@ -342,7 +349,7 @@ def _widened(value: Any) -> Any:
     return value
 
 
-class _Sums(Observer):
+class _AddedUp(Observer):
     """An observer that adds up, for every node, what is sent to it."""
 
     follows = True
@@ -360,7 +367,7 @@ def _check_sums(
 ) -> None:
     """Compare the gradient of every node with the sum of what its users sent."""
     arriving = {z: np.asarray(random_weights([z.shape], rng)[0], z.dtype)[()] for z in outputs}
-    sums = _Sums()
+    sums = _AddedUp()
     with observed(sums):
         grads = propagate(order, dict(arriving))
     for x, parts in sums.parts.items():

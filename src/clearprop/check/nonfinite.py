@@ -23,7 +23,7 @@ from clearprop.hints import takes_truths
 from clearprop.modes import Observer, mode, observed
 from clearprop.see.algebra.labels import call_of, label_of
 from clearprop.see.names import callers_frame, find
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 class NonFiniteError(GradientError):
@@ -42,6 +42,13 @@ class NonFinite:
     entry of the result (backward: of the gradient sent to input `i` of `node`), `count`
     of `size` entries are bad. `operands` are the numbers it was made of; `line` is the user's `file:line`.
     `route` leads from the node to the output, where that is known.
+
+    >>> from clearprop import Tensor, watch
+    >>> with watch(collect=True) as seen:
+    ...     z = np.log(Tensor([-1.0, 1.0]))
+    ...     z.sum().backward()
+    >>> seen.reports[0].kind, seen.reports[0].index, seen.reports[0].count
+    ('nan', (0,), 1)
     """
 
     phase: str
@@ -152,6 +159,12 @@ class Watch(Observer):
     lists them. With `collect=True`, `edits` are the arrays that were edited between their use and the
     backward pass, `lost` the Tensors that became Python numbers on the way; `departures` holds what left the
     graph since the last backward pass, lost or not.
+
+    >>> from clearprop import Tensor
+    >>> with watch(collect=True) as seen:
+    ...     z = np.log(Tensor([0.0, 1.0]))
+    >>> len(seen.reports)
+    1
     """
 
     collect: bool
@@ -239,7 +252,7 @@ class Watch(Observer):
         if node in self._sums:
             arriving = sum(self._sums[node][1:], start=self._sums[node][0])
             self.decided += int(np.count_nonzero(decided_as_zero(node, i, arriving)))
-        d = d._value if isinstance(d, Tensor) else d
+        d = raw(d)
         self._sums.setdefault(node.inputs[i], []).append(d)
         bad = first_bad(d, self.inf)
         if bad is None or node.op is None:

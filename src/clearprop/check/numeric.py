@@ -8,9 +8,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from clearprop.check.probe import Probe, listed, plain
+from clearprop.check.probe import Probe, listed
 from clearprop.errors import lesson
 from clearprop.see.algebra.labels import must_be_a_function
+from clearprop.tensor import raw
 
 LEAST = 3  # halvings before an entry may count as settled
 LEVELS = 12  # halvings that every entry may take
@@ -84,7 +85,8 @@ class _Tables:
         """Go on with these moves alone."""
         self.row = [quotient[:, going] for quotient in self.row]
         if self.value is not None:
-            self.value, self.error = self.value[:, going], self.error[:, going]
+            self.value = self.value[:, going]
+            self.error = self.error[:, going]
 
 
 def measure(
@@ -132,7 +134,7 @@ def _slopes_of_each(shifted: list[Shifted], steps: Sequence[float], eps: float, 
     """Return the slopes along several moves, a row for each: the function is asked once for each step, the
     numbers of all moves are then worked on together."""
     with np.errstate(all="ignore"):
-        run = _Run(shifted, np.array(steps, np.float64), eps, at, size)
+        run = _Halving(shifted, np.array(steps, np.float64), eps, at, size)
         for level in range(PATIENCE):
             if not run.going.size:
                 break
@@ -144,7 +146,7 @@ def _slopes_of_each(shifted: list[Shifted], steps: Sequence[float], eps: float, 
         return _weighed(central, left, right, _straight(left, right, run.near))
 
 
-class _Run:
+class _Halving:
     """Moves whose steps are halved, each until it has settled: what is known of all, and who is `going`."""
 
     def __init__(self, shifted: list[Shifted], steps: Any, eps: float, at: Any, size: Any) -> None:
@@ -411,7 +413,7 @@ def _weights(probe: Probe, at: Any, cotangent: Any) -> Any:
                 )
             )
         return np.ones(1)
-    weights = [np.asarray(plain(c), np.float64) for c in listed(cotangent)]
+    weights = [np.asarray(raw(c), np.float64) for c in listed(cotangent)]
     if [w.shape for w in weights] != probe.shapes:
         raise ValueError(
             lesson(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.check.probe import listed
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 def in_pairs(f: Callable[..., Any], inputs: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -49,6 +49,6 @@ def _complex(x: Any) -> bool:
 
 
 def _pair(x: Any) -> Any:
-    value = np.asarray(x._value if isinstance(x, Tensor) else x)
+    value = np.asarray(raw(x))
     pair = np.stack([value.real, value.imag], axis=-1)
     return Tensor(pair, x.name, x.requires_grad) if isinstance(x, Tensor) else pair

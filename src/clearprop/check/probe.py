@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.errors import GradientError, first_line, lesson
 from clearprop.modes import no_grad
 from clearprop.ops.random import get_rng_state
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 FIRST_STEP = 2.0**-4  # times the size of the entry, or 1 where that is smaller
 SMALL = 2.0**-6  # inputs all below this are also tried with steps in proportion
@@ -77,7 +77,7 @@ class Probe:
         self.evaluations += 1
         with np.errstate(all="ignore"), no_grad():
             output = self.f(*given)
-        values = [np.asarray(plain(z)) for z in listed(output)]
+        values = [np.asarray(raw(z)) for z in listed(output)]
         _must_be_real(values)
         self.shapes = [v.shape for v in values]
         floats = [_eps(v.dtype) for v in values if v.dtype.kind == "f"]
@@ -251,11 +251,6 @@ def kind_of_input(x: Any) -> str:
         return "a Tensor that needs no gradient"
     dtype = getattr(x, "dtype", None)
     return str(dtype) if dtype is not None else type(x).__name__
-
-
-def plain(z: Any) -> Any:
-    """Return the array behind a Tensor, or `z` itself."""
-    return z._value if isinstance(z, Tensor) else z
 
 
 def listed(output: Any) -> list[Any]:

@@ -95,6 +95,11 @@ class Report(Judged):
     lists the entries that differ, `kinks` those that sit on a kink and `unresolved` those whose numerical
     derivative did not converge (both skipped), `sampled` counts those that a sample left out; `problems` says
     what else is wrong (a dtype, a shape), `reasons` why something could not be compared.
+
+    >>> from clearprop import gradcheck
+    >>> report = gradcheck(np.tanh, np.array([0.5, 1.0]))
+    >>> report.verdict, report.compared, report.wrong
+    ('right', 2, [])
     """
 
     name: str

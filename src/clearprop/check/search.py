@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clearprop.check.numeric import Slopes, measure, slopes
-from clearprop.check.probe import Probe, plain
+from clearprop.check.probe import Probe
 from clearprop.check.report import Entry
+from clearprop.tensor import raw
 
 if TYPE_CHECKING:
     pass
@@ -64,7 +65,7 @@ class Search:
         self.at: Any = probe({})[self.used]
         self.terms: NDArray[Any] = np.broadcast_to(probe.terms, weights.shape)[self.used]
         parts = [
-            np.zeros(probe.arrays[j].size) if g is None else np.asarray(plain(g), np.float64).reshape(-1)
+            np.zeros(probe.arrays[j].size) if g is None else np.asarray(raw(g), np.float64).reshape(-1)
             for j, g in gradient.items()
         ]
         self.gradient: NDArray[Any] = np.concatenate(parts)

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from clearprop.check.probe import Probe, listed, plain
+from clearprop.check.probe import Probe, listed
 from clearprop.check.replay import Replay
 from clearprop.modes import no_grad
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 RUNS = 6
 COARSER = 30.0  # times what was known of the terms of an output: then its differences are taken anew
@@ -99,8 +99,8 @@ def _shaken(replay: _Shaken, moving: list[Tensor], weights: Any) -> Rounding:
     found: list[Any] = []
     pulled = [[replay.backward(values, row) for row in weights] for values in runs]
     for t in moving:
-        size = np.shape(plain(t))
-        rows = [[np.broadcast_to(plain(grads.get(t, 0.0)), size) for grads in run] for run in pulled]
+        size = np.shape(raw(t))
+        rows = [[np.broadcast_to(raw(grads.get(t, 0.0)), size) for grads in run] for run in pulled]
         found.append(_spread(np.array(rows)))
     return Rounding(_spread(outputs), found)
 

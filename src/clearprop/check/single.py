@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.check.probe import Probe, plain
+from clearprop.check.probe import Probe
 from clearprop.check.pull import gradients, random_weights
 from clearprop.check.report import Report
 from clearprop.check.shaken import rounding
+from clearprop.tensor import raw
 
 
 def compare_single(report: Report, f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> None:
@@ -19,14 +20,14 @@ def compare_single(report: Report, f: Callable[..., Any], inputs: Any, rng: np.r
     How near that is, is found by nudging the inputs by their own rounding error and looking how far the
     float64 gradient moves; where that does not explain what is seen, by nudging every result on the way.
     """
-    small = [j for j, x in enumerate(inputs) if getattr(plain(x), "dtype", None) == np.float32]
+    small = [j for j, x in enumerate(inputs) if getattr(raw(x), "dtype", None) == np.float32]
     probe = Probe(f, inputs, lift=True)
     small = [j for j in small if j in probe.moving]
     if not small:
         return
     probe({})
     weights = random_weights(probe.shapes, rng)
-    own = [plain(x) if a is not None else None for x, a in zip(inputs, probe.arrays, strict=True)]
+    own = [raw(x) if a is not None else None for x, a in zip(inputs, probe.arrays, strict=True)]
     found = gradients(f, own, inputs)(weights)
     exact = gradients(f, probe.arrays, inputs)(weights)
     spread: list[Any] = [np.zeros_like(a) if a is not None else None for a in probe.arrays]

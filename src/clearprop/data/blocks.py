@@ -43,12 +43,12 @@ class BlockFile:
 
     @classmethod
     @contextmanager
-    def writing(cls, path: str | Path, *kinds: Kind) -> Iterator[_Writer]:
+    def writing(cls, path: str | Path, *kinds: Kind) -> Iterator[_BlockWriter]:
         """Open a file to add rows to, array by array; what stood there is gone."""
         Path(path).write_bytes(b"")
         file = cls(path, *kinds)
         with open(path, "wb") as stream:
-            yield _Writer(stream, file.kind)
+            yield _BlockWriter(stream, file.kind)
 
     def refresh(self) -> None:
         """Take note of what was written into the file since it was opened."""
@@ -93,7 +93,7 @@ class BlockFile:
         return BlockLoader(self, batch_size, seed=seed, buffer=buffer)
 
 
-class _Writer:
+class _BlockWriter:
     def __init__(self, stream: Any, kind: np.dtype[Any]) -> None:
         self.stream, self.kind = stream, kind
 

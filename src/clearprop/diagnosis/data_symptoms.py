@@ -9,8 +9,9 @@ import numpy as np
 
 from clearprop.check.entries import first_bad
 from clearprop.diagnosis.association import unrelated_targets
-from clearprop.diagnosis.examination import Examination, behind_views, raw
+from clearprop.diagnosis.examination import Examination, behind_views
 from clearprop.diagnosis.symptoms import Look, Symptom, rms
+from clearprop.tensor import raw
 
 LARGE, SMALL = 30.0, 1e-2  # rms of an input column; of all inputs
 TARGETS = 100.0  # rms of regression targets

@@ -19,7 +19,15 @@ from clearprop.tensor import Tensor
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diagnosis:
-    """What the doctor found: `findings`, none for a healthy model; `looked` counts what was looked for."""
+    """What the doctor found: `findings`, none for a healthy model; `looked` counts what was looked for.
+
+    >>> import numpy as np
+    >>> from clearprop import manual_seed, nn
+    >>> manual_seed(0)
+    >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    >>> doctor(model, (np.eye(2, dtype=np.float32), np.ones((2, 1), np.float32))).names
+    ()
+    """
 
     findings: tuple[Symptom, ...]
     about: str

@@ -15,7 +15,7 @@ from clearprop.check.nonfinite import NonFinite, watch
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.ops import random
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 ROWS = 512  # of the data that are looked at in the passes
 
@@ -114,11 +114,6 @@ class Examination:
         """The class name of the innermost module that computed a node."""
         path = self.module_of(node)
         return next((type(m).__name__ for name, m in named_modules(self.model) if name == path), "")
-
-
-def raw(x: Any) -> Any:
-    """The array of a Tensor; anything else as it is."""
-    return x._value if isinstance(x, Tensor) else x
 
 
 def behind_views(output: Any) -> Tensor | None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.diagnosis.examination import Examination, raw
+from clearprop.diagnosis.examination import Examination
 from clearprop.diagnosis.symptoms import Symptom
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.diagnosis.examination import Examination, behind_views, named_modules, raw
+from clearprop.diagnosis.examination import Examination, behind_views, named_modules
 from clearprop.diagnosis.symptoms import Look, Symptom
 from clearprop.diagnosis.trials import FALLS, trial
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 DROPPED = 0.9  # a share of the units beyond which dropout leaves too few
 MISSED = 0.05  # a share of the targets that the last op can never give

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.diagnosis.examination import Examination, ExaminedLayer, raw
-from clearprop.tensor import Tensor
+from clearprop.diagnosis.examination import Examination, ExaminedLayer
+from clearprop.tensor import Tensor, raw
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.diagnosis.examination import Examination, raw
+from clearprop.diagnosis.examination import Examination
 from clearprop.diagnosis.symptoms import Symptom
 from clearprop.ops import random
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 STEPS, FEW, MANY_NUMBERS = 20, 5, 5_000_000  # trial steps; of a model with more parameters than that, few
 STILL = 0.001  # a fall by less than this share of the loss, while a larger rate makes it fall by

@@ -18,7 +18,17 @@ class Grade:
 
 @dataclass
 class NodeReport:
-    """What `check_node` found; true where nothing failed."""
+    """What `check_node` found; true where nothing failed.
+
+    >>> from clearprop import check_node
+    >>> class Square:
+    ...     def __init__(self, a):
+    ...         self.a, self.value, self.grad = a, a.value**2, 0.0
+    ...     def compute_grad(self):
+    ...         self.a.grad += 2 * self.a.value * self.grad
+    >>> bool(check_node(Square))
+    True
+    """
 
     name: str
     grades: dict[str, Grade] = field(default_factory=lambda: {c: Grade(c) for c in CRITERIA})

@@ -37,7 +37,7 @@ _STORAGES = {
 _NAMES = {np.dtype(code): name for name, code in _STORAGES.items() if name != "BFloat16Storage"}
 
 
-class _Kind(NamedTuple):
+class _StorageKind(NamedTuple):
     """The class of a storage, as a pickle names it."""
 
     name: str
@@ -67,7 +67,7 @@ class Shown(NamedTuple):
     strides: tuple[int, ...]
 
 
-class _Reader(pickle.Unpickler):
+class _TensorUnpickler(pickle.Unpickler):
     """Unpickles tensors and plain values; `find_class` never imports."""
 
     def __init__(self, file: Any, archive: zipfile.ZipFile, root: str, shown: bool = False) -> None:
@@ -81,7 +81,7 @@ class _Reader(pickle.Unpickler):
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         if module in ("torch", "torch.storage") and name in _STORAGES:
-            return _Kind(name)
+            return _StorageKind(name)
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
         wanted = "holds tensors, numbers, words and containers of them"
@@ -93,7 +93,7 @@ class _Reader(pickle.Unpickler):
             raise _refused("refers to storages alone", repr(reference)[:60])
         kind, key, size = reference[1], str(reference[2]), reference[4]
         if key not in self.memories:
-            if not isinstance(kind, _Kind) or not isinstance(size, int) or size < 0:
+            if not isinstance(kind, _StorageKind) or not isinstance(size, int) or size < 0:
                 raise _refused("names the kind and size of a storage", repr(reference)[:60])
             dtype = np.dtype(_STORAGES[kind.name])
             info = _member(self.archive, f"{self.root}/data/{key}")
@@ -205,7 +205,7 @@ def load_pt(path: Any, shown: bool = False) -> Any:
             if info.file_size > LARGEST_PICKLE:
                 raise _refused(f"wants objects of at most {LARGEST_PICKLE} bytes", f"{info.file_size}")
             content = bounded(archive.read(info))
-            return _Reader(content, archive, pickles[0].removesuffix("/data.pkl"), shown).load()
+            return _TensorUnpickler(content, archive, pickles[0].removesuffix("/data.pkl"), shown).load()
     except zipfile.BadZipFile as error:
         hint = "torch.save(torch.load(path), path) in a PyTorch since 1.6, or safetensors"
         raise _refused("wants a zip archive, which PyTorch writes since 1.6", f"{path}", hint) from error

@@ -81,7 +81,7 @@ def pullback(
         propagate(list(dict.fromkeys(values)), grads, create_graph=True)
         more = dict(zip(begun, later, strict=False))
         new = [_plus(grads.get(began[k]), more.get(k), began[k]) for k in floats]
-        writer = _Writer(carry, entries, new)
+        writer = _TurnsPullback(carry, entries, new)
         layout["entries"] = [
             writer.put(_plus(grads.get(x), None, x)) if want else None
             for x, want in zip(inputs, wants[0], strict=True)
@@ -133,7 +133,7 @@ def _plus(g: Any, more: Any, like: Tensor) -> Any:
     return g if more is None else g + more
 
 
-class _Writer:
+class _TurnsPullback:
     """What the backward pass of a turn puts out beside the new carry."""
 
     def __init__(self, carry: list[Tensor], entries: list[Tensor], new: list[Any]) -> None:

@@ -11,7 +11,7 @@ from clearprop.errors import at_line, lesson
 from clearprop.loops.body import Applied, Body, Inputs, Shaped, Written
 from clearprop.modes import Block, Observer, mode
 from clearprop.op import describe
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 class _Gone:
@@ -26,10 +26,10 @@ class _Gone:
         if name.startswith("__"):
             raise AttributeError(name)
         got, hint = "a Tensor of the body, kept by it", "what is wanted later among the outputs of the body"
-        raise _Kept(lesson("scan(body, ...)", "its body ran once, for all turns", got, hint=hint))
+        raise _AskedTooLate(lesson("scan(body, ...)", "its body ran once, for all turns", got, hint=hint))
 
 
-class _Kept(AttributeError, RuntimeError):
+class _AskedTooLate(AttributeError, RuntimeError):
     """Something asked a Tensor of a body for its value after the body had run."""
 
 
@@ -74,7 +74,7 @@ class Tracer(Observer):
 
     def _entry(self, drawn: Any) -> Tensor:
         """Return what stands for the entry of a sequence that the body itself has made."""
-        value = drawn._value if isinstance(drawn, Tensor) else drawn
+        value = raw(drawn)
         entry = stand_in(value[0] if self.length else np.zeros(value.shape[1:], value.dtype))
         self.inside.add(entry)
         self.drawn.append((entry, drawn))

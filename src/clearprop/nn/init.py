@@ -68,33 +68,54 @@ def uniform_(tensor: T, a: float = 0.0, b: float = 1.0) -> T:
 
 @tells
 def normal_(tensor: T, mean: float = 0.0, std: float = 1.0) -> T:
-    """Fill with numbers from the normal distribution; return the parameter."""
+    """Fill with numbers from the normal distribution; return the parameter.
+
+    >>> bool(abs(normal_(Tensor(np.zeros(1000)), 5.0, 0.1).value - 5.0).max() < 1.0)
+    True
+    """
     assign(tensor, random.normal(tensor.shape, mean, std, tensor.dtype))
     return tensor
 
 
 @tells
 def constant_(tensor: T, val: float) -> T:
-    """Fill with one number; return the parameter."""
+    """Fill with one number; return the parameter.
+
+    >>> constant_(Tensor([0.0, 0.0]), 3.0).value
+    array([3., 3.])
+    """
     assign(tensor, np.full(tensor.shape, val, tensor.dtype))
     return tensor
 
 
 @tells
 def zeros_(tensor: T) -> T:
-    """Fill with 0; return the parameter."""
+    """Fill with 0; return the parameter.
+
+    >>> zeros_(Tensor([1.0, 2.0])).value
+    array([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 @tells
 def ones_(tensor: T) -> T:
-    """Fill with 1; return the parameter."""
+    """Fill with 1; return the parameter.
+
+    >>> ones_(Tensor([1.0, 2.0])).value
+    array([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 @tells
 def eye_(tensor: T) -> T:
-    """Fill a matrix with the identity; return the parameter."""
+    """Fill a matrix with the identity; return the parameter.
+
+    >>> eye_(Tensor(np.zeros((2, 2)))).value
+    array([[1., 0.],
+           [0., 1.]])
+    """
     rows, columns = tensor.shape
     assign(tensor, np.eye(rows, columns, dtype=tensor.dtype))
     return tensor
@@ -102,14 +123,22 @@ def eye_(tensor: T) -> T:
 
 @tells
 def xavier_uniform_(tensor: T, gain: float = 1.0) -> T:
-    """Fill from U(-a, a), a = gain sqrt(6 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
+    """Fill from U(-a, a), a = gain sqrt(6 / (in + out)) (Glorot and Bengio 2010); return the parameter.
+
+    >>> bool(abs(xavier_uniform_(Tensor(np.zeros((50, 4)))).value).max() < 1 / 3)
+    True
+    """
     bound = gain * math.sqrt(6.0 / sum(fans(tensor)))
     return uniform_(tensor, -bound, bound)
 
 
 @tells
 def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
-    """Fill from N(0, s^2), s = gain sqrt(2 / (in + out)) (Glorot and Bengio 2010); return the parameter."""
+    """Fill from N(0, s^2), s = gain sqrt(2 / (in + out)) (Glorot and Bengio 2010); return the parameter.
+
+    >>> bool(abs(xavier_normal_(Tensor(np.zeros((50, 50)))).value).max() < 1.5)  # ten times s
+    True
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
 
 
@@ -131,7 +160,12 @@ def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlineari
 
 
 def kaiming_normal_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
-    """Fill from N(0, s^2), s = gain / sqrt(fan) (He et al. 2015); return the parameter."""
+    """Fill from N(0, s^2), s = gain / sqrt(fan) (He et al. 2015); return the parameter.
+
+    >>> weight = kaiming_normal_(Tensor(np.zeros((50, 50))), nonlinearity="relu")
+    >>> bool(abs(weight.value).max() < 2.0)  # ten times s
+    True
+    """
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity))
 
 
@@ -140,6 +174,9 @@ def trunc_normal_(tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.
     """Fill from the normal distribution cut off at a and b (values beyond are drawn again); return it.
 
     How often it draws depends on what it drew, so a compiled step refuses it.
+
+    >>> bool(abs(trunc_normal_(Tensor(np.zeros(1000)), a=-1.0, b=1.0).value).max() <= 1.0)
+    True
     """
     if recording():
         hint = "trunc_normal_ before the compiled step"

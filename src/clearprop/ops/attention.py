@@ -142,6 +142,9 @@ def _whole(q: Any, k: Any, mask: Any, state: Any, what: int, scale: float, causa
     return found
 
 
+_SCORED = tuple(((q, k, *rest), how) for (q, k, _, *rest), how in _EXAMPLES)  # without values
+
+
 @define(
     "attention_shares",
     "opaque",
@@ -149,7 +152,7 @@ def _whole(q: Any, k: Any, mask: Any, state: Any, what: int, scale: float, causa
     _share_rule(1),
     None,
     None,
-    examples=tuple(((q, k, *rest), how) for (q, k, _, *rest), how in _EXAMPLES),
+    examples=_SCORED,
 )
 def attention_shares(
     q: Any, k: Any, mask: Any, state: Any, *, scale: float = 1.0, causal: bool = False, p: float = 0.0
@@ -165,7 +168,7 @@ def attention_shares(
     None,
     None,
     None,
-    examples=tuple(((q, k, *rest), how) for (q, k, _, *rest), how in _EXAMPLES),
+    examples=_SCORED,
 )
 def attention_kept(
     q: Any, k: Any, mask: Any, state: Any, *, scale: float = 1.0, causal: bool = False, p: float = 0.0

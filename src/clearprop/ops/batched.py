@@ -203,7 +203,7 @@ _rule("searchsorted")(_looked_up(0))
 _rule("digitize", "isin")(_looked_up(1))
 
 
-class _Places:
+class _BatchedIndex:
     """An index into one example, as one into all of them.
 
     Integers beside arrays count as arrays, as in NumPy; where the arrays of an index are `together`, their
@@ -255,7 +255,7 @@ def _getitem(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) 
     x, *arrays = xs
     index = attrs["index"]
     ndim = len(np.shape(x)) - mapped[0]
-    places = _Places(index, arrays, ndim)
+    places = _BatchedIndex(index, arrays, ndim)
     if not any(mapped[1:]):
         if places.together:
             return run(op, xs, index=(slice(None), *index))
@@ -268,7 +268,7 @@ def _getitem(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) 
     return _turned(z, deepest, places)
 
 
-def _turned(z: Any, deepest: int, places: _Places) -> Any:
+def _turned(z: Any, deepest: int, places: _BatchedIndex) -> Any:
     """Return what was picked with its axes where an index without examples has them."""
     if not deepest or not places.before:
         return z
@@ -277,7 +277,7 @@ def _turned(z: Any, deepest: int, places: _Places) -> Any:
     )
 
 
-def _turned_back(g: Any, deepest: int, places: _Places) -> Any:
+def _turned_back(g: Any, deepest: int, places: _BatchedIndex) -> Any:
     if not deepest or not places.before:
         return g
     return np.moveaxis(
@@ -289,7 +289,7 @@ def _turned_back(g: Any, deepest: int, places: _Places) -> Any:
 def _scatter(op: Any, size: int, xs: list[Any], mapped: list[bool], attrs: Any) -> Any:
     g, *arrays = xs
     index, shape = attrs["index"], tuple(attrs["shape"])
-    places = _Places(index, arrays, len(shape))
+    places = _BatchedIndex(index, arrays, len(shape))
     g = g if mapped[0] else repeated(size, g)
     if not any(mapped[1:]):
         if places.together:

@@ -234,7 +234,7 @@ def _apart(y: Any, whole: Any) -> Any:
     return y + (whole - ops["detach"](whole)) if isinstance(whole, Tensor) else y
 
 
-def _differences(g: Any) -> Any:
+def differences(g: Any) -> Any:
     """g_j - g_i."""
     return np.expand_dims(g, -2) - np.expand_dims(g, -1)
 
@@ -244,7 +244,7 @@ def _weighed_rule(h: Any, z: Any, x: Any, g: Any, part: str) -> Any:
     pairs = ops["eigh_again"](x, part=part)
     w, v = amounts(pairs[..., 0]), pairs[..., 1:]
     asked = adjoint(v) @ (0.5 * (h + adjoint(h))) @ v
-    turns = ops["settled"](asked * _differences(g), w, asked * np.expand_dims(g, -2)) * gaps(w)
+    turns = ops["settled"](asked * differences(g), w, asked * np.expand_dims(g, -2)) * gaps(w)
     return of_symmetric(v @ turns @ adjoint(v), x, part)
 
 
@@ -406,7 +406,7 @@ def _weighed_values_rule(h: Any, z: Any, x: Any, g: Any) -> Any:
     g = _above_zero(g, s, x)
     asked = adjoint(u) @ h @ v
     together, apart = 0.5 * (asked + adjoint(asked)), 0.5 * (asked - adjoint(asked))
-    turns = ops["settled"](together * _differences(g), s, asked * np.expand_dims(g, -2)) * gaps(s)
+    turns = ops["settled"](together * differences(g), s, asked * np.expand_dims(g, -2)) * gaps(s)
     sums = np.expand_dims(g, -2) + np.expand_dims(g, -1)
     inner = turns + apart * sums * inverse_or_zero(np.expand_dims(s, -2) + np.expand_dims(s, -1))
     d = u @ inner @ adjoint(v)

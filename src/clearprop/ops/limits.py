@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.batch import BatchTensor
+from clearprop.batch import BatchTensor, of_all_examples
 from clearprop.define import define
 from clearprop.errors import RerunError, at_line, lesson
 from clearprop.facts import Facts
@@ -51,7 +51,7 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
     if is_known and not _anywhere(where, (g, z, *xs)):
         return None
     many = isinstance(g, BatchTensor) and not isinstance(z, BatchTensor)  # gradients of one z
-    end = _whole(g) if many else g
+    end = of_all_examples(g) if many else g
     between = _between(end, z) if isinstance(end, Tensor) else []
     if between is not None and not between:
         return None
@@ -72,17 +72,10 @@ def limit(g: Any, z: Tensor, pull: Pull, where: Where, xs: Any = (), *, choice: 
 def _anywhere(where: Where, given: Any) -> bool:
     """Whether a kink is met, where the values are known."""
     if any(isinstance(x, BatchTensor) for x in given):
-        found = _whole(where(*given))
+        found = of_all_examples(where(*given))
     else:
         found = where(*(x._value if isinstance(x, Tensor) else x for x in given))
     return bool(np.any(found._value if isinstance(found, Tensor) else found))
-
-
-def _whole(x: Any) -> Any:
-    """Return what all examples of `x` are a part of."""
-    while isinstance(x, BatchTensor):
-        x = x.content
-    return x
 
 
 def _is_short(between: list[Tensor], is_known: bool, choice: bool) -> bool:
@@ -95,7 +88,7 @@ def _is_short(between: list[Tensor], is_known: bool, choice: bool) -> bool:
 
 def left_out(g: Any, z: Tensor, met: Any) -> Any:
     """Return 0, the limit where no kink is `met`, in a program; None where z has no say in g."""
-    end = _whole(g)
+    end = of_all_examples(g)
     if not isinstance(end, Tensor) or _within.depth or _between(end, z) == []:
         return None
     return _left_out(met, g, False)

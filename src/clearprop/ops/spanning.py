@@ -93,7 +93,7 @@ def _guarded(g: Any, node: Any, later: Any, w: Any, v: Any) -> tuple[Any, None]:
     return ops["of_spanning"](g, w, v, linear=_is_linear(node, later)), None
 
 
-class _Sums:
+class _OfEigenvalues:
     """Eigenvalues `w` of matrices `x` with vectors `v`, and `g`, what arrives at them.
 
     `later(w)` is what arrives where they are others. `lost` says of which vectors do not tell the slope.
@@ -165,7 +165,7 @@ def _of_values(g: Any, node: Any, later: Any, *, again: Op) -> tuple[Any, Any]:
         return _guarded(g, node, later, later.output, again(x)[..., 1:])
     if not x.size:
         return g, None
-    return g, _Sums(later.output, again.forward(x)[..., 1:], x, g, lambda w: later(w)[1]).sent()
+    return g, _OfEigenvalues(later.output, again.forward(x)[..., 1:], x, g, lambda w: later(w)[1]).sent()
 
 
 def _of_vectors(g: Any, node: Any, later: Any) -> tuple[Any, Any]:
@@ -188,7 +188,7 @@ def _of_vectors(g: Any, node: Any, later: Any) -> tuple[Any, Any]:
                 raise _not_spanning(w)
             return g[..., 0]
 
-        return g, _Sums(w, v, x, g[..., 0], of_moved).sent()
+        return g, _OfEigenvalues(w, v, x, g[..., 0], of_moved).sent()
     d = node.op.rule(0)(g, z, x) if not np.any(_is_lost(slopes)) else None
     if d is not None:
         size = np.max(np.absolute(arrived), axis=(-2, -1))[..., None]

@@ -23,6 +23,7 @@ from clearprop.modes import mode
 from clearprop.ops.decomposition import (
     adjoint,
     amounts,
+    differences,
     inverse_or_zero,
     near,
     of_symmetric,
@@ -41,11 +42,6 @@ _QUOTIENTS = np.zeros((3, 3))
 
 
 # --- the limits of quotients --------------------------------------------------------------------------------
-def _pairs(x: Any) -> Any:
-    """x_j - x_i."""
-    return np.expand_dims(x, -2) - np.expand_dims(x, -1)
-
-
 def _limits(g: Any, w: Tensor, pull: Pull) -> Any:
     """Return (g_j - g_i) / (w_j - w_i) as w_j tends to w_i, and on the diagonal g_i / w_i as w_i tends to 0.
 
@@ -60,7 +56,7 @@ def _limits(g: Any, w: Tensor, pull: Pull) -> Any:
     if found is None:
         return None
     first, second = [
-        _pairs(d) * inverse_or_zero(_pairs(a)) + np.expand_dims(d / a, -1) * one
+        differences(d) * inverse_or_zero(differences(a)) + np.expand_dims(d / a, -1) * one
         for d, a in zip(found, weights, strict=True)
     ]
     size = np.max(np.absolute(found[0]), axis=-1)
@@ -78,10 +74,11 @@ def _quotients(g: Any, w: Any, limits: Any) -> tuple[Any, Any]:
     level = (
         1024 * np.finfo(w.dtype).eps * np.max(np.absolute(g), axis=-1, keepdims=True, initial=0)[..., None]
     )
-    apart = 2 * np.absolute(limits * _pairs(w))  # what differs by rounding is sent what differs by so much
-    alike = np.absolute(_pairs(g)) <= np.where(np.isfinite(apart), apart, w.dtype.type(0)) + level
+    # gradients of values that rounding alone tells apart differ by no more than this
+    apart = 2 * np.absolute(limits * differences(w))
+    alike = np.absolute(differences(g)) <= np.where(np.isfinite(apart), apart, w.dtype.type(0)) + level
     known = equal & np.isfinite(limits) & alike
-    usual = _pairs(g) * inverse_or_zero(np.where(equal, w.dtype.type(0), _pairs(w)))
+    usual = differences(g) * inverse_or_zero(np.where(equal, w.dtype.type(0), differences(w)))
     return np.where(known, limits, usual), equal & ~known
 
 

@@ -18,7 +18,7 @@ from clearprop.ops.index import ARRAY
 from clearprop.ops.limits import finite, left_out, responses
 from clearprop.ops.moving import Pull
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 def groups(z: Any) -> Any:
@@ -111,4 +111,4 @@ def _differ(found: list[Any], wanted: Any, near: Any, group: Any) -> Any:
 
 
 def _raw(x: Any) -> Any:
-    return x._value if isinstance(x, Tensor) else x
+    return raw(x)

@@ -94,7 +94,7 @@ class LBFGS(Optimizer):
         if mode.observer is not None and mode.observer.records:
             wanted = "LBFGS.step(closure) decides in Python, which a compiled step does not repeat"
             raise mode.observer.refuse(wanted, "", "compile the closure")
-        return _Run(self, closure).go()
+        return _Iterations(self, closure).go()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on: options, and the memory of directions and gradients."""
@@ -136,7 +136,7 @@ def _plain(value: Any) -> Any:
     return value.copy() if value.shape else float(value)  # PyTorch writes into the arrays of its state
 
 
-class _Run:
+class _Iterations:
     """One call of `step`: iterations until something says that it is enough."""
 
     def __init__(self, optimizer: LBFGS, closure: Callable[[], Any]) -> None:

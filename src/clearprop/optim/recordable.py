@@ -61,7 +61,7 @@ class HeldNumbers(HeldNumber):
     """An attribute that is a list of numbers, one for each group: an entry may be set, too."""
 
     def __get__(self, holder: Any, owner: Any = None) -> Any:
-        return self if holder is None else _Kept(self.tensor(holder))
+        return self if holder is None else _NumberList(self.tensor(holder))
 
     def __set__(self, holder: Any, value: Iterable[Any]) -> None:
         held, new = holder.__dict__.get(self.place), np.array(value, np.float64)
@@ -78,7 +78,7 @@ class HeldLists(HeldNumbers):
         return self if holder is None else self.tensor(holder)._value.tolist()
 
 
-class _Kept(list[Any]):
+class _NumberList(list[Any]):
     """The numbers that a Tensor holds, as a list that gives the Tensor what is set in it."""
 
     def __init__(self, held: Tensor) -> None:

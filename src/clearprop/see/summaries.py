@@ -47,7 +47,13 @@ class Row:
 
 @dataclass(eq=False, repr=False)
 class Summary:
-    """The rows of a model's summary and their sums; `str(summary)` is the table."""
+    """The rows of a model's summary and their sums; `str(summary)` is the table.
+
+    >>> from clearprop import nn
+    >>> found = summary(nn.Linear(2, 3), np.ones((1, 2), np.float32))
+    >>> found.parameters, found.flops
+    (9, 15)
+    """
 
     model: str
     given: str  # the input, as text; '' where none was given

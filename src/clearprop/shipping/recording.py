@@ -15,7 +15,7 @@ from clearprop.errors import lesson
 from clearprop.modes import no_grad
 from clearprop.play.programs import called
 from clearprop.rows import LENGTHS, lengths, shaken, with_rows
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.train.evaluation import evaluating
 
 
@@ -27,7 +27,7 @@ def arrays_of(inputs: Sequence[Any], asked: str) -> list[Any]:
     """
     if not inputs:
         raise TypeError(lesson(asked, "wants an example of each input", "none", hint=asked))
-    return [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
+    return [np.asarray(raw(x)) for x in inputs]
 
 
 def recorded(

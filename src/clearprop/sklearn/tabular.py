@@ -197,7 +197,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             raise ValueError(lesson(f"{type(self).__name__}.fit(X, y)", "wants columns to learn from", said))
         network = settings.network(self.encodings_, target, encode(training, self.encodings_))
         self.target_, self.network_ = target, network
-        self._made, self._kept, self._steps = settings, _Kept(random.get_rng_state()), 0
+        self._made, self._kept, self._steps = settings, _Continued(random.get_rng_state()), 0
         self.n_iter_: int = 0
         self.loss_curve_: list[float] = []
 
@@ -230,7 +230,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
             patience=None if part else self.patience, callbacks=[rate], compile=self.compile, progress=False,
         )  # fmt: skip
         order = batches.generator.bit_generator.state
-        self._kept = _Kept(random.get_rng_state(), optimizer.state_dict(), order)
+        self._kept = _Continued(random.get_rng_state(), optimizer.state_dict(), order)
         self._steps += len(self.history_) * len(batches)
         self.network_ = network.double()  # so that an answer does not depend on the rows beside it
         self.n_iter_ += len(self.history_)
@@ -253,7 +253,7 @@ class _Tabular(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class _Kept(NamedTuple):
+class _Continued(NamedTuple):
     """What a training goes on with, besides the weights."""
 
     chance: Any

@@ -11,6 +11,12 @@ class autocast:
     """A block in which nothing is cast: as PyTorch's for a graphics card that is not there, or not enabled.
 
     Raises RuntimeError where it is to cast on the cpu: NumPy has no bfloat16.
+
+    >>> import clearprop.torch as torch
+    >>> with autocast("cpu", enabled=False):
+    ...     z = torch.ones(2) * 2
+    >>> z.dtype
+    torch.float32
     """
 
     def __init__(self, device_type: str = "cuda", dtype: Any = None, enabled: bool = True, **_: Any) -> None:

@@ -46,7 +46,7 @@ _SETTLED = (int, float, bool, str, type(None), list, tuple, dict, slice)
 
 
 # --- of which kind an argument has to be -------------------------------------------------------------------
-class _Kind(NamedTuple):
+class _KindOfValue(NamedTuple):
     word: str
     fits: Callable[[Any], bool]
     hint: Callable[[str, Any], str]
@@ -79,15 +79,15 @@ def _as_truth(name: str, x: Any) -> str:
 
 
 _KINDS = {
-    "Tensor": _Kind("a tensor", _is_tensor, _as_tensor),
-    "int": _Kind("a whole number", lambda x: is_whole(_plain(x)), _as_number),
-    "float": _Kind("a number", lambda x: isinstance(x, bool) or is_number(_plain(x)), _as_number),
-    "bool": _Kind("True or False", lambda x: isinstance(x, (bool, np.bool_)), _as_truth),
+    "Tensor": _KindOfValue("a tensor", _is_tensor, _as_tensor),
+    "int": _KindOfValue("a whole number", lambda x: is_whole(_plain(x)), _as_number),
+    "float": _KindOfValue("a number", lambda x: isinstance(x, bool) or is_number(_plain(x)), _as_number),
+    "bool": _KindOfValue("True or False", lambda x: isinstance(x, (bool, np.bool_)), _as_truth),
 }
 """By a parameter's annotation."""
 
 
-def _kind(parameter: inspect.Parameter) -> tuple[_Kind, bool] | None:
+def _kind(parameter: inspect.Parameter) -> tuple[_KindOfValue, bool] | None:
     """Return what an argument has to be, and whether it may be None; None where it may be anything."""
     word, _, other = str(parameter.annotation).partition(" | ")
     kind = _KINDS.get(word)
@@ -111,7 +111,7 @@ class _Asked:
         return inspect.signature(self.function)
 
     @functools.cached_property
-    def kinds(self) -> dict[str, tuple[_Kind, bool]]:
+    def kinds(self) -> dict[str, tuple[_KindOfValue, bool]]:
         """Of which kind its arguments have to be, by name: the first ones are tensors."""
         found = {}
         for place, (name, parameter) in enumerate(self.signature.parameters.items()):
@@ -151,7 +151,7 @@ class _Asked:
             settled = settled and (kind is _KINDS["Tensor"] or isinstance(value, _SETTLED))
         return settled
 
-    def wants(self, name: str, kind: _Kind, value: Any) -> Lesson:
+    def wants(self, name: str, kind: _KindOfValue, value: Any) -> Lesson:
         """Return what to say of an argument that is of another kind."""
         word = _THEIRS.get(name, name)
         got, hint = f"{shown(value)} ({type(value).__name__})", kind.hint(word, value)

@@ -18,7 +18,13 @@ from clearprop.torch.tensors import Tensor, cast, lift
 
 
 class Generator:
-    """A generator of its own: `torch.randn(3, generator=torch.Generator().manual_seed(0))`."""
+    """A generator of its own: `torch.randn(3, generator=torch.Generator().manual_seed(0))`.
+
+    >>> import clearprop.torch as torch
+    >>> same = [torch.rand(3, generator=torch.Generator().manual_seed(1)) for _ in range(2)]
+    >>> torch.equal(*same)
+    True
+    """
 
     def __init__(self, device: Any = None) -> None:
         dtypes.here(device)

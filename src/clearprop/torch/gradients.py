@@ -41,21 +41,53 @@ class _Switch:
 
 
 class no_grad(_Switch):
-    """Compute without remembering."""
+    """Compute without remembering.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> with no_grad():
+    ...     z = 2 * w
+    >>> z.requires_grad
+    False
+    """
 
 
 class inference_mode(_Switch):
-    """Compute without remembering."""
+    """Compute without remembering.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> with inference_mode():
+    ...     z = 2 * w
+    >>> z.requires_grad
+    False
+    """
 
 
 class enable_grad(_Switch):
-    """Remember again."""
+    """Remember again.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> with no_grad(), enable_grad():
+    ...     z = 2 * w
+    >>> z.requires_grad
+    True
+    """
 
     block = modes.enable_grad()
 
 
 class set_grad_enabled:
-    """Say from here on, or inside the block, whether to remember."""
+    """Say from here on, or inside the block, whether to remember.
+
+    >>> import clearprop.torch as torch
+    >>> w = torch.ones(2, requires_grad=True)
+    >>> with set_grad_enabled(False):
+    ...     z = 2 * w
+    >>> z.requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self._block = Block(grad_enabled=bool(mode))

@@ -9,7 +9,7 @@ import numpy as np
 DIGITS, LINE, MANY, EDGE = 4, 80, 1000, 3
 
 
-class _Writer:
+class _NumberWriter:
     """Writes the numbers of one tensor, all of the same width."""
 
     def __init__(self, shown: Any) -> None:
@@ -49,7 +49,7 @@ def _shown(array: Any) -> Any:
     return array
 
 
-def _body(array: Any, indent: int, shorten: bool, writer: _Writer) -> str:
+def _body(array: Any, indent: int, shorten: bool, writer: _NumberWriter) -> str:
     if not array.ndim:
         return writer.text(array[()])
     n = len(array)
@@ -77,7 +77,7 @@ def text_of(array: Any, suffixes: list[str]) -> str:
     else:
         shorten = array.size > MANY
         shown = _shown(array) if shorten else array
-        text = "tensor(" + _body(array, len("tensor("), shorten, _Writer(shown))
+        text = "tensor(" + _body(array, len("tensor("), shorten, _NumberWriter(shown))
     last = len(text) - text.rfind("\n")
     for suffix in suffixes:
         if last + len(suffix) + 2 > LINE:

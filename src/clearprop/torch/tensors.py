@@ -521,6 +521,11 @@ class Parameter(Tensor):
     """A tensor that a module owns and an optimizer changes.
 
     It shares its memory with the tensor it is made from, as in PyTorch.
+
+    >>> import clearprop.torch as torch
+    >>> torch.nn.Parameter(torch.ones(2))
+    Parameter containing:
+    tensor([1., 1.], requires_grad=True)
     """
 
     def __init__(self, data: Any = (), requires_grad: bool = True) -> None:

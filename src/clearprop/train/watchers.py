@@ -64,6 +64,10 @@ class Scheduled(Callback):
         self.schedule.load_state_dict(state["schedule"])
 
 
+def _best_of(watcher: EarlyStopping | Checkpoint) -> str:
+    return f"the {'largest' if watcher.sign < 0 else 'smallest'} {watcher.watch}"
+
+
 class EarlyStopping(Callback):
     """Ends the run after `patience` epochs in which `watch` did not improve by more than `least`.
 
@@ -95,15 +99,11 @@ class EarlyStopping(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value and how many epochs ago it was."""
-        return {"best": self.best, "waited": self.waited, "watch": self._watched}
-
-    @property
-    def _watched(self) -> str:
-        return f"the {'largest' if self.sign < 0 else 'smallest'} {self.watch}"
+        return {"best": self.best, "waited": self.waited, "watch": _best_of(self)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; ValueError for the best of something else."""
-        _check_same(self, "watch", state, self._watched)
+        _check_same(self, "watch", state, _best_of(self))
         self.best, self.waited = state["best"], state["waited"]
 
 
@@ -171,15 +171,11 @@ class Checkpoint(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value so far."""
-        return {"best": self.best, "watch": self._watched}
-
-    @property
-    def _watched(self) -> str:
-        return f"the {'largest' if self.sign < 0 else 'smallest'} {self.watch}"
+        return {"best": self.best, "watch": _best_of(self)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state; ValueError for the best of something else."""
-        _check_same(self, "watch", state, self._watched)
+        _check_same(self, "watch", state, _best_of(self))
         self.best = state["best"]
 
 

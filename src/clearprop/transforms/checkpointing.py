@@ -15,7 +15,7 @@ from clearprop.batch import BatchTensor
 from clearprop.errors import GradientError, at_line, lesson
 from clearprop.modes import Block, Observer, enable_grad, marks, mode, switched_off_by
 from clearprop.op import Op, _next_serial, describe
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.transforms.arguments import checked, name_of
 from clearprop.transforms.inner import Inner
 from clearprop.transforms.packing import Packing
@@ -71,7 +71,7 @@ class Noting(InFront):
             raise GradientError(lesson("checkpoint(f)", wanted, describe(leaf), at_line(), hint))
         if leaf not in self.inside and leaf not in self.states:
             old = self.around.read(leaf)
-            self.states[leaf] = old._value if isinstance(old, Tensor) else old
+            self.states[leaf] = raw(old)
         return self.around.assigned(leaf, new)
 
 
@@ -139,22 +139,20 @@ class Again(InFront):
 
     def copied(self, x: Any) -> Any:
         """Return an array of its own with the entries of `x`."""
-        return np.array(x._value if isinstance(x, Tensor) else x)
+        return np.array(raw(x))
 
     def assigned(self, leaf: Tensor, new: Any) -> Any:
         """Keep the new value of a leaf from outside to this run."""
         if leaf in self.inside:
             return self.around.assigned(leaf, new)
-        self.versions[leaf] = constant_leaf(
-            np.array(new._value if isinstance(new, Tensor) else new, leaf.dtype)
-        )
+        self.versions[leaf] = constant_leaf(np.array(raw(new), leaf.dtype))
         return True
 
 
 _OTHERWISE = "computes something else when it is run again for its gradient"
 
 
-class _Run:
+class _RepeatableCall:
     """One call of a function: all that is needed to run it again."""
 
     def __init__(self, f: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> None:
@@ -248,7 +246,7 @@ class _Run:
         """Object where a result is not what it was: the gradient would be of something else."""
         if isinstance(y, BatchTensor) or isinstance(before, BatchTensor):
             return
-        now, then = (x._value if isinstance(x, Tensor) else x for x in (y, before))
+        now, then = (raw(x) for x in (y, before))
         if np.shape(now) != np.shape(then):
             raise self._differs(f"a result of shape {np.shape(now)} in place of {np.shape(then)}")
         close = float(np.sqrt(np.finfo(then.dtype).eps))
@@ -275,7 +273,7 @@ def constant_leaf(value: Any) -> Tensor:
 class _Part(NamedTuple):
     """Those results of one run that have one dtype."""
 
-    run: _Run
+    run: _RepeatableCall
     group: list[int]
 
     def __repr__(self) -> str:
@@ -324,7 +322,7 @@ def checkpoint(f: Callable[..., Any], **other: Any) -> Callable[..., Any]:
                     if isinstance(x, Tensor):
                         observer.resolve(x)
             return f(*args, **kwargs)
-        run = _Run(f, args, kwargs)
+        run = _RepeatableCall(f, args, kwargs)
         return run.remembered(op) if run.inputs else run.output
 
     return forgetful

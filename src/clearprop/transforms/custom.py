@@ -24,7 +24,7 @@ from clearprop.op import Op, describe
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import ops
 from clearprop.structure import Notes
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.transforms.arguments import checked, name_of
 from clearprop.transforms.packing import Packing
 from clearprop.updates import read_only
@@ -32,7 +32,7 @@ from clearprop.updates import read_only
 _alone = Block(observer=None, grad_enabled=True)
 
 
-class _Strict(Observer):
+class _KeepsTensors(Observer):
     """Who lets no Tensor become a Python value."""
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
@@ -43,7 +43,7 @@ _named: weakref.WeakValueDictionary[str, CustomRule] = weakref.WeakValueDictiona
 
 
 @dataclass
-class _Known:
+class _FoundOut:
     """What is found out about a function while it is used."""
 
     unchecked: bool
@@ -82,11 +82,11 @@ class CustomRule:
         )
         self.op.__module__ = __name__
         _named[name] = self
-        self._notes: Notes = Notes([_Known(check, {}, False)])  # no result depends on it
+        self._notes: Notes = Notes([_FoundOut(check, {}, False)])  # no result depends on it
         self._try()
 
     @property
-    def known(self) -> _Known:
+    def known(self) -> _FoundOut:
         """What has been found out about the function so far."""
         return self._notes[0]  # type: ignore[no-any-return]
 
@@ -227,7 +227,7 @@ class CustomCall:
                 wanted = "would lose the gradient by a Tensor that is none of its arguments"
                 hint = "that Tensor as an argument"
                 raise self.owner._error(wanted, f"its result is {describe(x)}", hint, GradientError)
-        return output, [np.array(x._value if isinstance(x, Tensor) else x)[()] for x in found]
+        return output, [np.array(raw(x))[()] for x in found]
 
     def computed(self, leaves: list[Any]) -> Any:
         """Return the result: one op for all that has gradients, and one for each part that has none.
@@ -291,7 +291,7 @@ class CustomCall:
         ]
         before = marks.left
         try:
-            with observed(_Strict()) if recorded else _alone:
+            with observed(_KeepsTensors()) if recorded else _alone:
                 self.by_rule(g, z, tuple(xs))
         except Exception:  # anybody's function: what else is wrong with it shows when it is given arrays
             return False
@@ -380,7 +380,7 @@ def _example(owner: CustomRule, x: Any) -> Any:
     depth = 0
     while isinstance(x, BatchTensor):
         x, depth = x.content, depth + 1
-    value = x._value if isinstance(x, Tensor) else x
+    value = raw(x)
     if 0 in np.shape(value)[:depth]:
         wanted = "cannot tell the shapes of its results for no examples at all"
         raise owner._error(wanted, "an axis of length 0", kind=ValueError)

@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop import tree
 from clearprop.backward import as_number, propagate
-from clearprop.batch import BatchTensor
+from clearprop.batch import of_all_examples
 from clearprop.errors import behind
 from clearprop.modes import mode, no_grad, special
 from clearprop.op import _next_serial
@@ -22,13 +22,6 @@ from clearprop.transforms.around import ALONE, Linear, around_here
 
 _serial = attrgetter("serial")
 _MOST_RECORDED = 16  # so many rows are recorded one by one where a kink may lie, which is not known yet
-
-
-def _whole(x: Any) -> Any:
-    """Return what all examples of `x` are a part of."""
-    while isinstance(x, BatchTensor):
-        x = x.content
-    return x
 
 
 def _zeros(x: Tensor) -> Any:
@@ -93,7 +86,7 @@ class Inner:
                 self.lifted.append(leaf)
         self.inputs: list[Tensor] = list(map(around.wrapped, self.own)) if around.levels else self.own
         for x in beside:
-            x = _whole(x) if around.levels else x
+            x = of_all_examples(x) if around.levels else x
             if isinstance(x, Tensor) and not _stands_for_array(x):
                 self.wraps = True
         self.constant, self.outer = constant, False
@@ -111,7 +104,7 @@ class Inner:
         """Give Tensors where a run for the gradient of what is around will, by these or by the output."""
         observer = mode.observer if self.constant else None
         if observer is not None and observer.awaits():
-            leaves = (_whole(x) for xs in (*several, tree.leaves(self.output)) for x in xs)
+            leaves = (of_all_examples(x) for xs in (*several, tree.leaves(self.output)) for x in xs)
             found = [observer.resolve(x) for x in leaves if isinstance(x, Tensor)]
             order, _ = self._history(found)
             self.wraps = self.wraps or any(map(observer.awaits, (*found, *order)))
@@ -130,7 +123,7 @@ class Inner:
 
     def reaches_out(self, outputs: Iterable[Any]) -> bool:
         """Tell whether results depend on Tensors of the graph outside."""
-        return not self.constant and (self.within or self._history(map(_whole, outputs))[1])
+        return not self.constant and (self.within or self._history(map(of_all_examples, outputs))[1])
 
     def pull(self, arriving: dict[Tensor, Any], *, linear: bool = False) -> list[Any]:
         """Return the gradient of each input (zeros where none flows), given those that arrive at outputs.
@@ -156,7 +149,7 @@ class Inner:
         return self.around.at_once(arriving, lambda gs: self._pulled(self._seeds(outputs, gs), False))
 
     def _meets_kinks(self, outputs: Sequence[Tensor], count: int) -> bool:
-        order, others = self._history(map(_whole, outputs))
+        order, others = self._history(map(of_all_examples, outputs))
         if not (others or self.within):
             return False
         recording = mode.observer is not None and mode.observer.remembers

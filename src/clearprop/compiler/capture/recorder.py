@@ -34,10 +34,8 @@ from clearprop.rebinding import settle
 from clearprop.tensor import Tensor
 from clearprop.updates import with_checked_entries
 
-_PARTS = (
-    "real_part",
-    "imaginary_part",
-)  # which NumPy shows in the memory of complex numbers, and an op computes
+# What NumPy shows in the memory of complex numbers, and an op computes.
+_PARTS = ("real_part", "imaginary_part")
 
 
 class Recorder(Refusals):

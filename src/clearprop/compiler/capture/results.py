@@ -68,7 +68,7 @@ def result_tree(result: Any, recorder: Recorder, there: Callable[[Any], bool]) -
             return _Dict({k: read(y) for k, y in x.items()}, kind)
         if is_a(x, np.ndarray) and not x.dtype.hasobject and not odd(x):
             seen = recorder.seen(x)  # a view of an array in reach is read anew
-            return _Made(x.copy()) if seen is x else read(seen)
+            return _NewArray(x.copy()) if seen is x else read(seen)
         if _only_holds(kind):
             return _Object({k: read(getattr(x, k)) for k in _attributes(x)}, kind)
         raise RecordingError(
@@ -238,7 +238,7 @@ class _Same:
         return self.thing
 
 
-class _Made:
+class _NewArray:
     """An array that the step makes: each call's is the caller's own."""
 
     def __init__(self, array: Any) -> None:

@@ -29,8 +29,9 @@ class Executable(Protocol):
     which is rare (somebody holds on to an array that the step would overwrite, or a Tensor got others).
 
     Optional: `quick(variant, ordinary, beside)`, a call that checks a recording's conditions natively too, or
-    None where there can be none; `sharers`, how many threads take the parts of stages; `ir`, the text that a
-    machine reads where `text` is for people.
+    None where there can be none, and `checks()`, where they are checked, for `explain()`; `sharers`, how many
+    threads take the parts of stages; `ir`, the text that a machine reads where `text` is for people;
+    `call(states, arguments)` in place of `prepare`, of an executor that keeps the arrays on a device.
     """
 
     program: Program

@@ -31,12 +31,12 @@ from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.store import Changed
 from clearprop.compiler.capture.tree import objects
 from clearprop.compiler.program.ir import Value
-from clearprop.compiler.proof.sides import Different, Held, Pair, plain, results, states
+from clearprop.compiler.proof.sides import Different, Held, Pair, results, states
 from clearprop.compiler.proof.tolerance import FEW, Replays, roundings, surely_close
 from clearprop.compiler.proof.verify import VerificationError
 from clearprop.errors import GradientError, RerunError, first_line, lesson
 from clearprop.modes import as_written, special
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 if TYPE_CHECKING:
     from clearprop.compiler.capture.recording import Recording
@@ -323,7 +323,7 @@ class Proof:
                 given[v] = np.asarray(self.call.arrays[v.data])[()]
             elif v.kind == "state":
                 value, grad = self.before[place[id(self.store.tensor(v.data))]]
-                given[v] = np.asarray(plain(value if v.data.slot == "value" else grad))[()]
+                given[v] = np.asarray(raw(value if v.data.slot == "value" else grad))[()]
             elif v.kind == "constant":
                 given[v] = v.data
         return given

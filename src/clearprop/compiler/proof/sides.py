@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.capture.tree import is_array
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 Held = tuple[Any, Any]
 """What a Tensor holds: its value and its gradient."""
@@ -94,7 +94,7 @@ def _arrays(name: str, eager: Any, plan: Any, named: dict[int, str]) -> Iterator
             raise Different(name, f"the function gives {named[id(eager)]} itself, the plan a copy of it")
     elif type(eager) is not type(plan):
         raise _typed(name, eager, plan)
-    yield Pair(name, name, plain(eager), plain(plan))
+    yield Pair(name, name, raw(eager), raw(plan))
 
 
 def _typed(name: str, eager: Any, plan: Any) -> Different:
@@ -136,14 +136,9 @@ def states(
 ) -> Iterator[Pair]:
     """Go through what the Tensors hold after both runs: values are compared as updates."""
     for t, name, old, a, b in zip(tensors, names, before, eager, plan, strict=True):
-        yield Pair((id(t), "value"), name, plain(a[0]), plain(b[0]), plain(old[0]))
+        yield Pair((id(t), "value"), name, raw(a[0]), raw(b[0]), raw(old[0]))
         if (a[1] is None) != (b[1] is None):
             given = ["None" if x is None else "an array" for x in (a[1], b[1])]
             raise Different(f"{name}.grad", f"the function gives {given[0]}, the plan {given[1]}")
         if a[1] is not None:
-            yield Pair((id(t), "grad"), f"{name}.grad", plain(a[1]), plain(b[1]))
-
-
-def plain(x: Any) -> Any:
-    """The array of a Tensor, an array itself."""
-    return x._value if isinstance(x, Tensor) else x
+            yield Pair((id(t), "grad"), f"{name}.grad", raw(a[1]), raw(b[1]))

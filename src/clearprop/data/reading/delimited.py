@@ -383,7 +383,7 @@ def _add(piece: Records, columns: dict[str, _Column], places: dict[str, int]) ->
         columns[name].add(found)
 
 
-class _Places(dict[str, int]):
+class _PlacesOfWords(dict[str, int]):
     """The place of each different word, in the order in which they came."""
 
     def __missing__(self, word: str) -> int:
@@ -395,7 +395,7 @@ class _Column:
     """A column while it is read: pieces of numbers, or of places of words."""
 
     def __init__(self, verbatim: bool) -> None:
-        self.places: _Places | None = _Places() if verbatim else None
+        self.places: _PlacesOfWords | None = _PlacesOfWords() if verbatim else None
         self.pieces: list[Array] = []
         self.mixed = False
 
@@ -412,7 +412,7 @@ class _Column:
                 self.mixed, self.pieces = True, []  # read once more: how the first ones were written is lost
                 return
             self.mixed = bool(self.pieces)
-            self.places, self.pieces = _Places(), []
+            self.places, self.pieces = _PlacesOfWords(), []
             if self.mixed:
                 return
         places = map(self.places.__getitem__, cells)

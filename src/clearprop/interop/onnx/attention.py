@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.interop.onnx.sequence_layers import UsersById, between
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 Attributes = dict[str, Any]
 xp: Any = np
@@ -53,7 +53,7 @@ def _heads(x: Any, count: int) -> Any:
 
 def _softmax(scores: Any) -> Any:
     """Shares of each row; a row of which nothing is allowed has none."""
-    allowed = np.asarray(scores._value if isinstance(scores, Tensor) else scores) > -np.inf
+    allowed = np.asarray(raw(scores)) > -np.inf
     some = allowed.any(axis=-1, keepdims=True)
     return xp.where(some, ops["softmax"](xp.where(some, scores, 0), axis=-1), np.zeros((), scores.dtype))
 
@@ -61,7 +61,7 @@ def _softmax(scores: Any) -> Any:
 def _bias(a: Attributes, q: Any, k: Any, mask: Any, past: Any, counts: Any) -> Any:
     """What is added to the scores: the mask, and minus infinity where nobody may look."""
     rows, places = np.arange(q.shape[2])[:, None], np.arange(k.shape[2])
-    counts = None if counts is None else _number(counts).reshape(-1, 1, 1, 1)
+    counts = None if counts is None else number(counts).reshape(-1, 1, 1, 1)
     first = past.shape[2] if past is not None else 0 if counts is None else counts - q.shape[2]
     ahead = places - (rows + first)  # how far a key is beyond its query
     allowed = np.ones(np.shape(ahead), bool)
@@ -80,8 +80,9 @@ def _bias(a: Attributes, q: Any, k: Any, mask: Any, past: Any, counts: Any) -> A
     return bias + (xp.pad(given, widths, constant_values=-np.inf) if short > 0 else given)
 
 
-def _number(x: Any) -> Any:
-    return np.asarray(x._value if isinstance(x, Tensor) else x)
+def number(x: Any) -> Any:
+    """Return the array in a Tensor whose numbers decide what is computed."""
+    return np.asarray(raw(x))
 
 
 # --- written ------------------------------------------------------------------------------------------------

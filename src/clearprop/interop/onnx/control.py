@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.interop.onnx.operators import number
+from clearprop.interop.onnx.attention import number
 from clearprop.loops import cond
 from clearprop.tensor import Tensor
 

@@ -55,7 +55,7 @@ def _piece(g: Any, node: Recorded, pieces: dict[tuple[int, int], str]) -> Any:
 
 
 # --- loops ------------------------------------------------------------------------------------------------
-class _Known(NamedTuple):
+class _KnownByPlace(NamedTuple):
     """By place: its name in the file, and an array of its shape and dtype in each recording."""
 
     names: list[str]
@@ -88,7 +88,7 @@ class _Loop:
         """Write it; return the name of its flat result, of which only the parts are in the file."""
         g, body = self.g, self.turns.body
         carried, count, _ = body.given
-        known = _Known([], [], [])
+        known = _KnownByPlace([], [], [])
         for outer in list(zip(self.names, *self.values, strict=True))[carried + count :]:
             known.add(*outer)
         self._steps(known, body.once, self.twin.body.once)
@@ -129,11 +129,11 @@ class _Loop:
         ends = g.whole([-1]), g.whole([-(1 << 31)]), g.whole([0]), g.whole([-1])
         return [*outs[:carried], *(g.node("Slice", name, *ends) for name in outs[carried:])]
 
-    def _turn(self, before: _Known) -> tuple[list[Any], list[Any]]:
+    def _turn(self, before: _KnownByPlace) -> tuple[list[Any], list[Any]]:
         """Write the body; return what is said of its inputs and outputs."""
         g, body = self.g, self.turns.body
         carried = body.given[0]
-        known = _Known(*map(list, before))
+        known = _KnownByPlace(*map(list, before))
         given = []
         for k in range(carried):
             given.append(self._given(known, "carried", *self.kinds[k]))
@@ -152,12 +152,12 @@ class _Loop:
         given = [g.info(turn, counted, (), ()), g.info(goes, truth, (), ()), *given]
         return given, [g.info(on, truth, (), ()), *results]
 
-    def _given(self, known: _Known, word: str, mine: Shaped, theirs: Shaped) -> Any:
+    def _given(self, known: _KnownByPlace, word: str, mine: Shaped, theirs: Shaped) -> Any:
         name = self.g.name(word)
         known.add(name, _like(mine), _like(theirs))
         return self.g.info(name, mine.dtype, mine.shape, theirs.shape)
 
-    def _result(self, known: _Known, k: int) -> Any:
+    def _result(self, known: _KnownByPlace, k: int) -> Any:
         g, place = self.g, self.turns.body.results[k]
         mine, theirs = self.kinds[k]
         if isinstance(place, Written):
@@ -168,7 +168,7 @@ class _Loop:
         g.nodes.append(g.onnx.helper.make_node("Identity", [found], [name]))
         return g.info(name, mine.dtype, mine.shape, theirs.shape)
 
-    def _steps(self, known: _Known, mine: list[Applied], theirs: list[Applied]) -> None:
+    def _steps(self, known: _KnownByPlace, mine: list[Applied], theirs: list[Applied]) -> None:
         """Write steps of the body, and add them to what is known."""
         g = self.g
         for step, other in zip(mine, theirs, strict=True):

@@ -12,16 +12,12 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.interop.onnx.attention import number
 from clearprop.nn import functional as F
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
 
 Attributes = dict[str, Any]
 xp: Any = np
-
-
-def _number(x: Any) -> Any:
-    return np.asarray(x._value if isinstance(x, Tensor) else x)
 
 
 # --- sequences ----------------------------------------------------------------------------------------------
@@ -29,7 +25,7 @@ def _rotary(a: Attributes, x: Any, cos: Any, sin: Any, places: Any = None) -> An
     """Each pair of a position's entries turned by its angle: (n, heads, length, size) or (n, length, all)."""
     flat = x.ndim == 3
     x4 = xp.reshape(x, (*x.shape[:2], a["num_heads"], -1)) if flat else xp.swapaxes(x, 1, 2)
-    cos, sin = ((t if places is None else t[_number(places)])[:, :, None] for t in (cos, sin))
+    cos, sin = ((t if places is None else t[number(places)])[:, :, None] for t in (cos, sin))
     turned, rest = a.get("rotary_embedding_dim", 0) or x4.shape[-1], x4.shape[-1]
     half, beside = turned // 2, bool(a.get("interleaved"))
     if beside:
@@ -55,7 +51,7 @@ def _into_cache(a: Attributes, cache: Any, new: Any, at: Any = None) -> Any:
     if len(cache) != len(new) or a.get("mode", "linear") not in ("linear", "circular"):
         raise ValueError(lesson("ONNX TensorScatter", "wants one batch, and a mode 'linear' or 'circular'"))
     length, count = cache.shape[axis], new.shape[axis]
-    first = np.zeros(len(cache), np.int64) if at is None else _number(at).reshape(-1)
+    first = np.zeros(len(cache), np.int64) if at is None else number(at).reshape(-1)
     places = first[:, None] + np.arange(count)
     if a.get("mode", "linear") == "circular":
         places %= length
@@ -117,7 +113,7 @@ def _centred(a: Attributes, x: Any, shape: Any) -> Any:
     """The middle of an array, or zeros around it."""
     axes = [i % x.ndim for i in a.get("axes", range(x.ndim))]
     cut, widths = [slice(None)] * x.ndim, [(0, 0)] * x.ndim
-    for axis, n in zip(axes, _number(shape).tolist(), strict=True):
+    for axis, n in zip(axes, number(shape).tolist(), strict=True):
         off = abs(n - x.shape[axis])
         cut[axis] = slice(off // 2, off // 2 + n) if n < x.shape[axis] else slice(None)
         widths[axis] = (off // 2, off - off // 2) if n > x.shape[axis] else (0, 0)
@@ -125,7 +121,7 @@ def _centred(a: Attributes, x: Any, shape: Any) -> Any:
 
 
 def _affine_grid(a: Attributes, theta: Any, size: Any) -> Any:
-    return F.affine_grid(theta, tuple(_number(size).tolist()), bool(a.get("align_corners", 0)))
+    return F.affine_grid(theta, tuple(number(size).tolist()), bool(a.get("align_corners", 0)))
 
 
 def _grid_sample(a: Attributes, x: Any, grid: Any) -> Any:
@@ -138,7 +134,7 @@ def _grid_sample(a: Attributes, x: Any, grid: Any) -> Any:
 
 def _columns(a: Attributes, x: Any, shape: Any, block: Any) -> Any:
     """Blocks (n, channels * entries, positions) added up where they overlap."""
-    sizes, kernel = (_number(n).tolist() for n in (shape, block))
+    sizes, kernel = (number(n).tolist() for n in (shape, block))
     n = len(sizes)
     pads, steps = list(a.get("pads", [0] * (2 * n))), a.get("strides", [1] * n)
     gaps = a.get("dilations", [1] * n)
@@ -169,8 +165,8 @@ def _unpooled(a: Attributes, x: Any, where: Any, shape: Any = None) -> Any:
     steps, pads = a.get("strides", [1] * n), a.get("pads", [0] * (2 * n))
     own = [(x.shape[2 + i] - 1) * steps[i] - pads[i] - pads[n + i] + a["kernel_shape"][i] for i in range(n)]
     whole = (*x.shape[:2], *own)
-    z = xp.reshape(_sums(xp.reshape(x, (-1,)), _number(where), math.prod(whole)), whole)
-    more = [] if shape is None else [m - k for m, k in zip(_number(shape).tolist(), whole, strict=True)]
+    z = xp.reshape(_sums(xp.reshape(x, (-1,)), number(where), math.prod(whole)), whole)
+    more = [] if shape is None else [m - k for m, k in zip(number(shape).tolist(), whole, strict=True)]
     return xp.pad(z, [(0, m) for m in more]) if any(more) else z
 
 
@@ -181,11 +177,11 @@ def _lp_over_all(a: Attributes, x: Any) -> Any:
 
 def _fourier(a: Attributes, x: Any, length: Any = None, axis: Any = None) -> Any:
     """The discrete Fourier transform of rows of (real,) or (real, imaginary) parts, as such pairs."""
-    along = a.get("axis", 1 if a["version"] < 20 else -2) if axis is None else int(_number(axis).reshape(()))
+    along = a.get("axis", 1 if a["version"] < 20 else -2) if axis is None else int(number(axis).reshape(()))
     along %= x.ndim
     half, inverse = bool(a.get("onesided")), bool(a.get("inverse"))
     own = 2 * (x.shape[along] - 1) if half and inverse else x.shape[along]
-    n = own if length is None else int(_number(length).reshape(()))
+    n = own if length is None else int(number(length).reshape(()))
     z = x[..., 0] if x.shape[-1] == 1 else x[..., 0] + 1j * x[..., 1]
     if half and inverse:
         return xp.fft.irfft(z, n, axis=along)[..., None].astype(x.dtype)
@@ -199,7 +195,7 @@ def _window(shares: tuple[float, ...]) -> Callable[..., Any]:
     """Sums of cosines: s0 - s1 cos(2 pi n / N) + s2 cos(4 pi n / N)."""
 
     def window(a: Attributes, size: Any) -> Any:
-        n = int(_number(size).reshape(()))
+        n = int(number(size).reshape(()))
         angle = 2 * np.pi * np.arange(n) / (n - (0 if a.get("periodic", 1) else 1))
         z = sum((-1) ** k * s * np.cos(k * angle) for k, s in enumerate(shares))
         return np.asarray(z).astype(a["dtype"](a.get("output_datatype", 1)))
@@ -209,7 +205,7 @@ def _window(shares: tuple[float, ...]) -> Callable[..., Any]:
 
 def _unique(a: Attributes, x: Any) -> Any:
     """The different entries, or slices, sorted or as they come; where each is first, and which each is."""
-    axis, value = a.get("axis"), _number(x)
+    axis, value = a.get("axis"), number(x)
     y, first, which, count = np.unique(value, True, True, True, axis=axis)
     which = which.reshape(-1)
     if not a.get("sorted", 1):

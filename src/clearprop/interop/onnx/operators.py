@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.interop.onnx.attention import attention
+from clearprop.interop.onnx.attention import attention, number
 from clearprop.interop.onnx.fused import FUSED
 from clearprop.interop.onnx.resizing import RESIZING
 from clearprop.interop.onnx.sequences import RECURRENT
@@ -24,11 +24,6 @@ from clearprop.tensor import Tensor
 
 Attributes = dict[str, Any]
 xp: Any = np  # NumPy, where it is called with Tensors, which its annotations know nothing of
-
-
-def number(x: Any) -> Any:
-    """Return the array in a Tensor whose numbers decide what is computed."""
-    return np.asarray(x._value if isinstance(x, Tensor) else x)
 
 
 def _axes(a: Attributes, given: Any, ndim: int) -> Any:

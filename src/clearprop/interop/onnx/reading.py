@@ -34,14 +34,14 @@ class OnnxModel(nn.Module):
     computed is a graph of ordinary ops: it trains, draws, compiles and can be checked like any model.
     """
 
-    graph: tuple[Any, list[_Step]]
+    graph: tuple[Any, list[_ReadOperator]]
 
     bookkeeping: Any = (*nn.Module.bookkeeping, "graph")
 
     def __init__(self, onnx: Any, model: Any) -> None:
         super().__init__()
         graph = model.graph
-        self.graph = (onnx, [_Step(onnx, node, _version(model, node)) for node in graph.node])
+        self.graph = (onnx, [_ReadOperator(onnx, node, _version(model, node)) for node in graph.node])
         held = {a.name: _array(onnx, a) for a in graph.initializer}
         self.inputs: tuple[Any, ...] = tuple(x.name for x in graph.input if x.name not in held)
         self.outputs: tuple[Any, ...] = tuple(x.name for x in graph.output)
@@ -106,7 +106,7 @@ class _Constants:
         self.arrays: dict[str, Any] = {}
 
 
-class _Step:
+class _ReadOperator:
     """One operator of the file, with its attributes as Python has them."""
 
     def __init__(self, onnx: Any, node: Any, version: int) -> None:
@@ -167,7 +167,7 @@ class InnerGraph:
     """A graph inside of an operator: a branch, or the body of a loop, which sees what is known around it."""
 
     def __init__(self, onnx: Any, graph: Any, version: int) -> None:
-        self.steps: list[_Step] = [_Step(onnx, node, version) for node in graph.node]
+        self.steps: list[_ReadOperator] = [_ReadOperator(onnx, node, version) for node in graph.node]
         self.held: dict[Any, Any] = {a.name: _array(onnx, a) for a in graph.initializer}
         self.inputs: list[Any] = [x.name for x in graph.input if x.name not in self.held]
         self.outputs: list[Any] = [x.name for x in graph.output]
@@ -188,7 +188,7 @@ def _no_rows(onnx: Any, x: Any) -> Any:
     return np.zeros((0, *(d.dim_value for d in told.shape.dim)), dtype)
 
 
-def _unknown(steps: Iterable[_Step]) -> Iterator[str]:
+def _unknown(steps: Iterable[_ReadOperator]) -> Iterator[str]:
     """Yield the operators that have no translation, those of inner graphs too."""
     for step in steps:
         if step.function is None and step.control is None:
@@ -223,7 +223,7 @@ def load_onnx(path: Any) -> OnnxModel:
         raise InputError(
             lesson("load_onnx(path)", "wants an ONNX file", first_line(error)[:120], hint=hint)
         ) from error
-    missing = sorted(set(_unknown(_Step(onnx, n, 0) for n in model.graph.node)))
+    missing = sorted(set(_unknown(_ReadOperator(onnx, n, 0) for n in model.graph.node)))
     if missing:
         hint = "clearprop.interop.onnx.operators.OPERATORS[name] = a function of one's own"
         raise NotImplementedError(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.tensor import Tensor
+from clearprop.tensor import raw
 
 Attributes = dict[str, Any]
 xp: Any = np
@@ -74,7 +74,7 @@ def shares(a: Attributes, places: Any, n: int, scale: float, mode: str) -> Any:
 
 
 def _array(x: Any) -> Any:
-    return None if x is None else np.asarray(x._value if isinstance(x, Tensor) else x)
+    return None if x is None else np.asarray(raw(x))
 
 
 def _scaled(a: Attributes, shape: Any, axes: Any, scales: Any, sizes: Any) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.nn import functional as F
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import raw
 
 Attributes = dict[str, Any]
 xp: Any = np
@@ -155,7 +155,7 @@ def _walked(
     a: Attributes, step: Step, of: Direction, x: Any, state: tuple[Any, ...], lengths: Any, back: bool
 ) -> tuple[Any, tuple[Any, ...]]:
     """Walk a sequence; beyond its own end a sequence keeps its state, and its output is 0."""
-    ends = None if lengths is None else np.asarray(lengths._value if isinstance(lengths, Tensor) else lengths)
+    ends = None if lengths is None else np.asarray(raw(lengths))
     outs: list[Any] = [None] * x.shape[0]
     for t in range(x.shape[0])[:: -1 if back else 1]:
         new = step(a, of, x[t], state)

@@ -20,7 +20,7 @@ from clearprop.interop.onnx.sequence_layers import Listening, users_by_id
 from clearprop.interop.onnx.writer import Batch, Writer
 from clearprop.modes import Observer, observed
 from clearprop.rows import LENGTHS, lengths, with_rows
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 OPSET = 18
 OLDEST = 17
@@ -74,7 +74,7 @@ def onnx_model(
         wanted = f"writes the operators of versions {OLDEST} to {newest}, the newest of the installed onnx"
         raise ValueError(lesson("save_onnx(opset=)", wanted, f"{opset}", hint=f"opset={OPSET}"))
 
-    arrays = [np.asarray(x._value if isinstance(x, Tensor) else x) for x in inputs]
+    arrays = [np.asarray(raw(x)) for x in inputs]
     names = list(names or (f"input_{i}" if i else "input" for i in range(len(arrays))))
     dynamic = dynamic and all(a.ndim and len(a) == len(arrays[0]) and len(a) for a in arrays)
     training = [m for m in f.modules() if m.training] if isinstance(f, nn.Module) else []
@@ -302,7 +302,7 @@ def _repeated(node: Tensor, x: Any, y: Any) -> Any:
 
     None for any other input; ValueError where the rows are not alike, so that more of them cannot be known.
     """
-    mine, theirs = (v._value if isinstance(v, Tensor) else v for v in (x, y))
+    mine, theirs = (raw(v) for v in (x, y))
     made = not isinstance(x, Tensor) or (x.op is None and not isinstance(x, (nn.Parameter, nn.Buffer)))
     if not made or not isinstance(mine, np.ndarray) or mine.shape == np.shape(theirs):
         return None

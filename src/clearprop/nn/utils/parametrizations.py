@@ -17,13 +17,9 @@ from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.ops.exponential import matrix_exp
 from clearprop.record import assign
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 M = TypeVar("M", bound=Module)
-
-
-def _value(x: Any) -> Any:
-    return x._value if isinstance(x, Tensor) else x
 
 
 def _of(called: str, module: Module, name: str) -> Any:
@@ -95,10 +91,10 @@ class SpectralNorm(Module):
             raise ValueError(lesson(called, "wants 1 or more", f"{n_power_iterations}"))
         self.n_power_iterations, self.dim, self.eps = n_power_iterations, dim % weight.ndim, eps
         if weight.ndim > 1:
-            rows, columns = self._matrix(_value(weight)).shape
+            rows, columns = self._matrix(raw(weight)).shape
             dtype = weight.dtype
             self._u, self._v = (Buffer(self._unit(random.normal((n,), dtype=dtype))) for n in (rows, columns))
-            self._turn(self._matrix(_value(weight)), 15)
+            self._turn(self._matrix(raw(weight)), 15)
 
     def _unit(self, x: Any) -> Any:
         return normalize(x, dim=0, eps=self.eps)
@@ -194,7 +190,7 @@ class Orthogonal(Module):
 
     def right_inverse(self, weight: Any) -> Any:
         """Return what gives the orthogonal matrix `weight`; with a base, that is made orthonormal first."""
-        q = np.asarray(_value(weight))
+        q = np.asarray(raw(weight))
         if q.shape != self._shape:
             raise ValueError(
                 lesson("orthogonal(module)", f"wants a weight of shape {self._shape}", f"{q.shape}")

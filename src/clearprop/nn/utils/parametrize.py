@@ -16,7 +16,7 @@ from clearprop.nn.container import ModuleDict, ModuleList
 from clearprop.nn.module import Buffer, Module, Parameter
 from clearprop.op import describe
 from clearprop.record import assign
-from clearprop.tensor import Tensor
+from clearprop.tensor import raw
 
 M = TypeVar("M", bound=Module)
 
@@ -130,7 +130,7 @@ def _set(own: Any, value: Any) -> None:
 
 
 def _like(kind: type[Any], value: Any) -> Any:
-    array = np.array(value._value if isinstance(value, Tensor) else value)
+    array = np.array(raw(value))
     return Parameter(array) if issubclass(kind, Parameter) else Buffer(array)
 
 

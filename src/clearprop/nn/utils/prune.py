@@ -20,7 +20,7 @@ from clearprop.nn.utils.parametrize import computed
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.record import assign
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 M = TypeVar("M", bound=Module)
 
@@ -81,9 +81,7 @@ def pruned(module: M, name: str, method: BasePruningMethod, scores: Any = None) 
         known = ", ".join(k for k, v in module.__dict__.items() if isinstance(v, Tensor))
         raise ValueError(lesson(called, "wants the name of a Parameter or Buffer", f"it has {known}"))
     before = getattr(module, name + "_mask")._value if again else np.ones(own.shape, own.dtype)
-    judged = (
-        own._value if scores is None else np.asarray(scores._value if isinstance(scores, Tensor) else scores)
-    )
+    judged = own._value if scores is None else np.asarray(raw(scores))
     if judged.shape != own.shape:
         wanted = f"wants importance_scores like the Tensor, {describe(own)}"
         raise ValueError(lesson(called, wanted, describe(judged)))
@@ -196,7 +194,7 @@ class CustomFromMask(BasePruningMethod):
     PRUNING_TYPE: ClassVar[str] = "global"
 
     def __init__(self, mask: Any) -> None:
-        self.mask: NDArray[Any] = np.asarray(mask._value if isinstance(mask, Tensor) else mask)
+        self.mask: NDArray[Any] = np.asarray(raw(mask))
 
     def compute_mask(self, t: Any, default_mask: Any) -> Any:
         if self.mask.shape != t.shape:

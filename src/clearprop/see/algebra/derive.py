@@ -14,7 +14,7 @@ from clearprop.errors import GradientError, first_line, lesson
 from clearprop.op import Op
 from clearprop.registry import numpy_functions, ops
 from clearprop.see.algebra.notation import TRUTHS, Term, barred, name
-from clearprop.see.algebra.symbols import Size, Symbol, as_term, run
+from clearprop.see.algebra.symbols import NamedSize, Symbol, as_term, run
 from clearprop.see.algebra.tidy import shared
 from clearprop.see.readable import Readable, tex
 
@@ -165,7 +165,7 @@ _LETTERS = {2: "n", 3: "m", 4: "k", 5: "p", 6: "q"}
 
 
 def _symbol(label: str, value: Any) -> Symbol:
-    lengths = tuple(Size(n, name(_LETTERS[n])) if n in _LETTERS else n for n in np.shape(value))
+    lengths = tuple(NamedSize(n, name(_LETTERS[n])) if n in _LETTERS else n for n in np.shape(value))
     return Symbol(label, value, lengths)
 
 

@@ -16,12 +16,12 @@ from clearprop.see.algebra.tidy import apply
 from clearprop.tensor import Tensor
 
 
-class Size(int):
+class NamedSize(int):
     """The length of a symbol's axis: an int that remembers its name through `n - 1`, `2*n` and `1/n`."""
 
     term: Term
 
-    def __new__(cls, value: int, term: Term) -> Size:
+    def __new__(cls, value: int, term: Term) -> NamedSize:
         size = super().__new__(cls, value)
         size.term = term
         return size
@@ -56,8 +56,8 @@ class Ratio(float):
         return ratio
 
 
-def _sized(value: int, head: str, x: Any, y: Any) -> Size:
-    return Size(value, apply(head, constant(x), constant(y)))
+def _sized(value: int, head: str, x: Any, y: Any) -> NamedSize:
+    return NamedSize(value, apply(head, constant(x), constant(y)))
 
 
 class Symbol(Tensor):
@@ -97,7 +97,7 @@ def constant(x: Any, tidy: bool = True) -> Term:
     >>> constant(np.ones(3)).text, constant(2.5).text, constant(np.arange(6.0).reshape(2, 3)).text
     ('1', '2.5', 'array(2, 3)')
     """
-    if isinstance(x, (Size, Ratio)):
+    if isinstance(x, (NamedSize, Ratio)):
         return x.term
     value = np.asarray(x)
     if value.ndim == 0:
@@ -189,10 +189,10 @@ def _usual(op: Op, key: str, value: Any, ndim: int) -> bool:
 
 def _attribute(key: str, value: Any) -> str:
     if isinstance(value, tuple):
-        if value and key == "shape" and all(isinstance(n, Size) for n in value):
+        if value and key == "shape" and all(isinstance(n, NamedSize) for n in value):
             return f"({', '.join(constant(n).text for n in value)}{',' * (len(value) == 1)})"
         return f"({', '.join(_attribute('', v) for v in value)}{',' * (len(value) == 1)})"
-    if isinstance(value, (Size, Ratio)):
+    if isinstance(value, (NamedSize, Ratio)):
         return value.term.text
     if isinstance(value, np.dtype):
         return value.name

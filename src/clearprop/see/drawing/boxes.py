@@ -12,7 +12,7 @@ from clearprop.backward import sent
 from clearprop.see.columns import clipped, columns
 from clearprop.see.drawing.pictures import Picture, align, picture
 from clearprop.see.numbers import number, summary
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 ROW, PAD, GLYPH, SMALL_GLYPH = (
     25.0,
@@ -119,7 +119,7 @@ def node_box(
             box.note = "= " + box.note
     if node is output:
         box.kind = "output"
-    grad = _raw(node.grad if grads is None else grads.get(node))
+    grad = raw(node.grad if grads is None else grads.get(node))
     if np.ndim(node._value) == 0:
         box.value = f"value={number(node._value)}"
         box.grad = _sum_text(node, grad, users.get(node, [])) if node.requires_grad else ""
@@ -145,10 +145,6 @@ def _finite(array: Any) -> bool:
         return True
     array = np.asarray(array)
     return array.dtype.kind != "f" or bool(np.isfinite(array).all())
-
-
-def _raw(grad: Any) -> Any:
-    return grad._value if isinstance(grad, Tensor) else grad
 
 
 def show_array(box: Box, value: Any, grad: Any) -> None:
@@ -254,9 +250,7 @@ def _sum_text(node: Tensor, grad: Any, users: list[tuple[Tensor, int]]) -> str:
     if grad is None:
         return "grad=?"
     if 2 <= len(users) <= 3 and all(user.grad is not None and user.op is not None for user, _ in users):
-        amounts = [
-            sent(user, i, _raw(user.grad)) for user, i in sorted(users, key=lambda use: -use[0].serial)
-        ]
+        amounts = [sent(user, i, raw(user.grad)) for user, i in sorted(users, key=lambda use: -use[0].serial)]
         if all(d is not None for d in amounts) and sum(amounts) == grad:
             terms = "+".join(f"({number(d)})" if d < 0 else number(d) for d in amounts)
             return f"grad={terms}={number(grad)}"

@@ -23,7 +23,7 @@ from clearprop.see.drawing.boxes import (
 )
 from clearprop.see.drawing.folding import FoldedModule
 from clearprop.see.drawing.operations import headed
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 def boxes_of(
@@ -155,7 +155,7 @@ def module_box(
     if len(leaving) == 1 and np.ndim(leaving[0]._value):
         grad = leaving[0].grad if grads is None else grads.get(leaving[0])
         box.alarm = node_box(id, leaving[0], output, {}, {}, grads=grads).alarm
-        show_array(box, leaving[0]._value, grad._value if isinstance(grad, Tensor) else grad)
+        show_array(box, leaving[0]._value, raw(grad))
     elif len(leaving) == 1:
         single = node_box(id, leaving[0], output, {}, {}, grads=grads)
         box.value, box.grad = single.value, single.grad

@@ -35,6 +35,11 @@ class Drawing:
 
     A notebook shows it as a picture, a terminal as text; `save` writes it to a file and `layout` holds the
     places.
+
+    >>> from clearprop import Tensor, draw
+    >>> picture = draw(Tensor(2.0, name="a") * Tensor(3.0, name="b"))
+    >>> picture.to_svg().startswith("<svg")
+    True
     """
 
     def __init__(

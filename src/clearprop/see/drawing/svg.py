@@ -64,6 +64,7 @@ def style(theme: str = "auto", scope: str = ".clearprop") -> str:
 
 
 def _rules(s: str) -> str:
+    """Return the rules of the style sheet for what lies inside of the selector `s`; colours are variables."""
     kinds = "".join(
         f"{s} .{kind} .frame{{fill:var(--cp-{kind}-fill);stroke:var(--cp-{kind}-edge)}}"
         f"{s} .{kind} .rule{{stroke:var(--cp-{kind}-edge)}}"
@@ -194,6 +195,7 @@ def _shortened(start: tuple[float, float], corner: tuple[float, float]) -> tuple
 
 
 def _edge(edge: Edge, prefix: str, state: str, back: bool) -> str:
+    """Draw an arrow, which ends seven pixels short of its head's tip; `back` turns it round."""
     x, y = edge.points[0 if back else -1]
     way = [(x + 7.0, y), *edge.points[1:]] if back else [*edge.points[:-1], (x - 7.0, y)]
     head = f"M{x:.1f} {y:.1f}l{9 if back else -9} -4.2v8.4z"
@@ -287,6 +289,7 @@ def _heat(shown: Picture) -> str:
 
 
 def _cells(shown: Picture) -> str:
+    """Draw a small array as coloured cells with a number in each, dark on light ones and light on dark."""
     parts = []
     paint: Any = colours(shown.rows)
     for i, row in enumerate(shown.rows):
@@ -304,6 +307,7 @@ def _cells(shown: Picture) -> str:
 
 
 def _line(shown: Picture) -> str:
+    """Draw a vector as a line above and below an axis at 0; what is not finite is left out."""
     entries = [float(t) for t in shown.rows]
     finite = [t for t in entries if t - t == 0]
     low, high = min([0.0, *finite]), max([0.0, *finite])

@@ -14,7 +14,7 @@ import numpy as np
 from clearprop.see.numbers import operand, written
 from clearprop.see.step.arrow import Arrow
 from clearprop.see.step.captions import ENGLISH
-from clearprop.tensor import Tensor
+from clearprop.tensor import raw
 from clearprop.transforms.products import jvp
 
 _LARGEST = 20_000  # entries of arrays that are looked at
@@ -64,7 +64,7 @@ def entry_of(arrow: Arrow, g: Any, amount: Any) -> Products | None:
         _, factors = jvp(again, (node.values[i],), (along,))
     except Exception:  # a user's rule may do anything
         return None
-    found = np.asarray(factors._value if isinstance(factors, Tensor) else factors)
+    found = np.asarray(raw(factors))
     entry = Products(tuple(map(int, place)), amount[place], np.asarray(g), found)
     total = sum(float(a) * float(b) for a, b in entry.terms)
     rounding = float(np.sqrt(np.finfo(amount.dtype).eps)) * float(np.sum(np.abs(entry.g * found)))

@@ -19,7 +19,7 @@ from clearprop.see.algebra.symbols import Symbol
 from clearprop.see.names import callers_frame, find
 from clearprop.see.step.arrow import Arrow, Factors
 from clearprop.see.step.explanation import Contribution, Explanation
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 # --- where the numbers come from ----------------------------------------------------------------------------
@@ -60,7 +60,7 @@ def explain(
         if g is not None:
             found += _sent(user, i, g, known, users)
     total = _total(node, found)
-    after = _raw(node.grad) if id(node) in hooks.held and not asked else None
+    after = raw(node.grad) if id(node) in hooks.held and not asked else None
     before = _before(node, total, asked) if after is None else None
     return Explanation(node, _short(node, known), tuple(found), total, before, after)
 
@@ -97,15 +97,11 @@ def _short(node: Tensor, names: dict[int, str]) -> str:
     return label_of(node, names) if node.op is not None or node.name or id(node) in names else "this leaf"
 
 
-def _raw(g: Any) -> Any:
-    return g._value if isinstance(g, Tensor) else g
-
-
 def _gradients(output: Tensor, users: Users) -> Any:
     """Return the function that gives a node's gradient: what backward() left there, or worked out anew."""
     if output.grad is not None and all(user.grad is not None for user, _ in _first(users)):
-        return lambda node: _raw(node.grad)
-    seed = _raw(output.grad) if output.grad is not None else np.ones(output.shape, output.dtype)[()]
+        return lambda node: raw(node.grad)
+    seed = raw(output.grad) if output.grad is not None else np.ones(output.shape, output.dtype)[()]
     grads = propagate(topological_order(output, tracked=True), {output: seed})
     return lambda node: grads.get(node)
 
@@ -153,7 +149,7 @@ def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
     for user, i in users.get(view, ()):
         if user.op is None or user.grad is None:
             continue
-        rule, factors = _mathematics(_arrow(user, i, names), _raw(user.grad))
+        rule, factors = _mathematics(_arrow(user, i, names), raw(user.grad))
         shapes = ", ".join(f"{label} {shape}" for label, shape in factors)
         if rule is not None:
             yield f"where g = {rule.text} via {call_of(user, names)} with {shapes}"
@@ -161,7 +157,7 @@ def _behind(view: Tensor, names: dict[int, str], users: Users) -> Iterable[str]:
 
 def _before(node: Tensor, total: Any, asked: bool) -> Any:
     """What a leaf's gradient held before this pass; None for nothing."""
-    held = _raw(node.grad)
+    held = raw(node.grad)
     if node.op is not None or held is None or asked or np.array_equal(held, total, equal_nan=True):
         return None
     return held - total

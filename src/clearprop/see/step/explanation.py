@@ -18,6 +18,13 @@ class Contribution:
 
     `user` is None where the gradient comes from outside, at the output itself. `local` is the local
     derivative as a Term (elementwise ops), else None; `rule` is the whole product, with the name `g` in it.
+
+    >>> from clearprop import Tensor, explain
+    >>> a = Tensor(3.0)
+    >>> loss = a * a
+    >>> loss.backward()
+    >>> [float(c.amount) for c in explain(a).contributions]
+    [3.0, 3.0]
     """
 
     amount: Any

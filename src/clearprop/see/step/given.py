@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.see.numbers import is_number
 from clearprop.sources import Origin, source_of
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 def following(order: Sequence[Tensor]) -> dict[Tensor, Origin]:
@@ -35,7 +35,7 @@ def following(order: Sequence[Tensor]) -> dict[Tensor, Origin]:
             again = made_again(source, values)
         except Exception:  # what it was made from is gone, or does something else now
             continue
-        value = again._value if isinstance(again, Tensor) else again
+        value = raw(again)
         if np.array_equal(value, leaf._value, equal_nan=np.asarray(value).dtype.kind in "fc"):
             found[leaf] = source
     return found

@@ -18,7 +18,7 @@ import numpy as np
 from clearprop.backward import input_gradient
 from clearprop.registry import ops
 from clearprop.see.step.given import arrays_of, following, made_again
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 if TYPE_CHECKING:
     from clearprop.compiler.engines.js.script import JavaScript
@@ -243,7 +243,7 @@ class _Recording:
 
 
 def _array(x: Any) -> Any:
-    return np.asarray(x._value if isinstance(x, Tensor) else x)
+    return np.asarray(raw(x))
 
 
 def _size(array: Any) -> float | None:

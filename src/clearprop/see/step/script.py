@@ -32,7 +32,7 @@ class Unscriptable(Exception):
     """Why something cannot be written as a function of numbers."""
 
 
-class _Strict(Observer):
+class _LooksAtNoValue(Observer):
     """An observer under which a rule that looks at a value is refused: it would hold for that value only."""
 
     def python_value(self, tensor: Tensor, asked: str) -> None:
@@ -103,7 +103,7 @@ class Script:
     def read(self, function: Callable[..., Any], *args: Any, **attrs: Any) -> str:
         """Run a function on symbols and return what it computes as one JavaScript expression."""
         try:
-            with np.errstate(all="ignore"), observed(_Strict(remembers=True)):
+            with np.errstate(all="ignore"), observed(_LooksAtNoValue(remembers=True)):
                 result = function(*args, **attrs)
         except Unscriptable:
             raise

@@ -42,6 +42,12 @@ class Step:
     `kind` is `forward`, `start` or `backward`. Of a backward step, `node` sends `amount` to its input number
     `i`, which is `input`; `g` is the gradient that `node` had, `before` and `total` are the gradient of the
     input before and after (`before` is None where it was unknown).
+
+    >>> from clearprop import Tensor, trace
+    >>> a = Tensor(3.0, name="a")
+    >>> step = trace(a * 2)[-1]
+    >>> step.kind, float(step.sent.amount)
+    ('backward', 2.0)
     """
 
     trace: Trace = field(repr=False)

@@ -26,7 +26,7 @@ def text(
     trace: Trace, *, colour: bool = False, ascii: bool = False, digits: int = 6, width: int | None = None
 ) -> str:
     """Return a trace as text, in columns; see `Trace.to_text`."""
-    writer = _Writer(trace, colour, digits)
+    writer = _TraceWriter(trace, colour, digits)
     lines = [line.rstrip() for line in (*writer.graph(), "", *writer.passes(), "", *writer.gradients())]
     if width is not None and any(columns(line) > width for line in lines):
         lines = [part for line in lines for part in _narrow(line, width)]
@@ -54,7 +54,7 @@ def _narrow(line: str, width: int) -> list[str]:
     return lines
 
 
-class _Writer:
+class _TraceWriter:
     """Writes the parts of a trace, each as lines."""
 
     def __init__(self, trace: Trace, colour: bool, digits: int) -> None:

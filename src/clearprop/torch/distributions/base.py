@@ -40,6 +40,11 @@ class Distribution:
     `has_rsample` says so; both give (*shape, *batch_shape, *event_shape). `log_prob(value)` is the logarithm
     of the density or probability. Raises ValueError for parameters and values that there are none of, unless
     `validate_args=False`.
+
+    >>> import clearprop.torch as torch
+    >>> from clearprop.torch.distributions import Normal
+    >>> Normal(torch.zeros(3), 1.0).sample((2,)).shape
+    torch.Size([2, 3])
     """
 
     has_rsample: ClassVar[bool] = False

@@ -54,7 +54,12 @@ class _Coins(Distribution):
 
 
 class Bernoulli(_Coins):
-    """1 with probability p, else 0."""
+    """1 with probability p, else 0.
+
+    >>> import clearprop.torch as torch
+    >>> Bernoulli(0.25).log_prob(torch.tensor(1.0)).exp()
+    tensor(0.2500)
+    """
 
     support: Any = staticmethod(lambda x: (x == 0) | (x == 1))
 
@@ -97,7 +102,12 @@ class Bernoulli(_Coins):
 
 
 class Geometric(_Coins):
-    """How many failures there are before the first success."""
+    """How many failures there are before the first success.
+
+    >>> import clearprop.torch as torch
+    >>> Geometric(0.5).log_prob(torch.tensor(2.0)).exp()
+    tensor(0.1250)
+    """
 
     checks: ClassVar[dict[str, Check]] = {"probs": lambda p: (p > 0) & (p <= 1)}
     support: Any = staticmethod(count)
@@ -137,7 +147,12 @@ class Geometric(_Coins):
 
 
 class Binomial(_Coins):
-    """How many of `total_count` coins show success."""
+    """How many of `total_count` coins show success.
+
+    >>> import clearprop.torch as torch
+    >>> Binomial(4, torch.tensor(0.5)).log_prob(torch.tensor(2.0)).exp()
+    tensor(0.3750)
+    """
 
     carried: ClassVar[tuple[str, ...]] = ("total_count",)
     total_count: Any
@@ -192,7 +207,12 @@ class Binomial(_Coins):
 
 
 class Poisson(Distribution):
-    """How many events there are where `rate` are expected: log p(k) = k log r - r - log k!."""
+    """How many events there are where `rate` are expected: log p(k) = k log r - r - log k!.
+
+    >>> import clearprop.torch as torch
+    >>> Poisson(2.0).log_prob(torch.tensor(0.0))
+    tensor(-2.)
+    """
 
     checks: ClassVar[dict[str, Check]] = {"rate": lambda r: r >= 0}
     parameters: ClassVar[tuple[str, ...]] = ("rate",)
@@ -307,7 +327,12 @@ class Categorical(Distribution):
 
 
 class OneHotCategorical(Categorical):
-    """Rows with a 1 at the class that was drawn."""
+    """Rows with a 1 at the class that was drawn.
+
+    >>> import clearprop.torch as torch
+    >>> OneHotCategorical(torch.tensor([1.0, 3.0])).log_prob(torch.tensor([0.0, 1.0])).exp()
+    tensor(0.7500)
+    """
 
     def __init__(self, probs: Any = None, logits: Any = None, validate_args: Any = None) -> None:
         super().__init__(probs, logits, validate_args)
@@ -347,7 +372,12 @@ class OneHotCategorical(Categorical):
 
 
 class Multinomial(Distribution):
-    """How often each class is drawn in `total_count` draws."""
+    """How often each class is drawn in `total_count` draws.
+
+    >>> import clearprop.torch as torch
+    >>> Multinomial(2, torch.tensor([0.5, 0.5])).log_prob(torch.tensor([1.0, 1.0])).exp()
+    tensor(0.5000)
+    """
 
     parameters: ClassVar[tuple[str, ...]] = ("probs", "logits")
     carried: ClassVar[tuple[str, ...]] = ("each",)

@@ -13,6 +13,7 @@ from clearprop.torch.names import FUNCTIONS
 from clearprop.torch.nn.places import placed, tensors_before
 from clearprop.torch.tensors import nearest, through
 
+# The functions whose results PyTorch prints another name for, as in `grad_fn=<NllLossBackward0>`.
 _MAKERS = {"cross_entropy": "nll_loss", "linear": "addmm", "conv2d": "convolution", "conv1d": "convolution"}
 
 
@@ -25,6 +26,7 @@ _PLACES = {
 
 
 def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function of ours on tensors, called by PyTorch's keywords: `input=`, `inplace=` and others."""
     computing = through(f, _MAKERS.get(name, name))
     parameters = [*inspect.signature(f).parameters]
     tensors = tensors_before(name)
@@ -53,6 +55,8 @@ KNOWN["relu_"] = functools.partial(KNOWN["relu"], inplace=True)
 
 
 def _softmaxed(name: str) -> Callable[..., Any]:
+    """Return softmax or its logarithm, with PyTorch's names of the arguments."""
+
     def function(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
         if dim is None:
             wanted = "an axis is no longer guessed"

@@ -55,7 +55,7 @@ class _TensorGate(Gate):
         return lift(super().left(lower(output)))
 
 
-class _Held(MutableMapping[str, Any]):
+class _HeldByName(MutableMapping[str, Any]):
     """What of one kind a module holds, by name: a change here is one of the module's attributes."""
 
     def __init__(self, module: Any, kind: type[Any]) -> None:
@@ -245,16 +245,16 @@ class Module(own.Module):
             yield from child._all(f"{prefix}.{name}" if prefix else name)
 
     @property
-    def _modules(self) -> _Held:
-        return _Held(self, own.Module)
+    def _modules(self) -> _HeldByName:
+        return _HeldByName(self, own.Module)
 
     @property
-    def _parameters(self) -> _Held:
-        return _Held(self, own.Parameter)
+    def _parameters(self) -> _HeldByName:
+        return _HeldByName(self, own.Parameter)
 
     @property
-    def _buffers(self) -> _Held:
-        return _Held(self, own.Buffer)
+    def _buffers(self) -> _HeldByName:
+        return _HeldByName(self, own.Buffer)
 
     # --- changing all of it --------------------------------------------------------------------------------
     def zero_grad(self, set_to_none: bool = True) -> None:  # type: ignore[override]

@@ -20,7 +20,16 @@ from clearprop.torch.tensors import Tensor
 
 
 class Dataset:
-    """Samples by number: write `__len__` and `__getitem__`."""
+    """Samples by number: write `__len__` and `__getitem__`.
+
+    >>> class Squares(Dataset):
+    ...     def __len__(self):
+    ...         return 3
+    ...     def __getitem__(self, i):
+    ...         return i * i
+    >>> [batch.tolist() for batch in DataLoader(Squares(), batch_size=2)]
+    [[0, 1], [4]]
+    """
 
     def __class_getitem__(cls, item: Any) -> Any:
         return cls
@@ -36,11 +45,23 @@ class Dataset:
 
 
 class IterableDataset(Dataset):
-    """Samples in the order of `__iter__`."""
+    """Samples in the order of `__iter__`.
+
+    >>> class Countdown(IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([3, 2, 1])
+    >>> [batch.tolist() for batch in DataLoader(Countdown(), batch_size=2)]
+    [[3, 2], [1]]
+    """
 
 
 class TensorDataset(Dataset):
-    """Tensors of one length, sample by sample."""
+    """Tensors of one length, sample by sample.
+
+    >>> import clearprop.torch as torch
+    >>> TensorDataset(torch.tensor([1.0, 2.0]), torch.tensor([0, 1]))[1]
+    (tensor(2.), tensor(1))
+    """
 
     def __init__(self, *tensors: Any) -> None:
         if len({len(t) for t in tensors}) > 1:
@@ -56,7 +77,11 @@ class TensorDataset(Dataset):
 
 
 class Subset(Dataset):
-    """Some samples of a dataset, by their numbers there."""
+    """Some samples of a dataset, by their numbers there.
+
+    >>> Subset([10, 20, 30], [2, 0])[0]
+    30
+    """
 
     dataset: Any
     indices: Sequence[int]
@@ -72,7 +97,11 @@ class Subset(Dataset):
 
 
 class ConcatDataset(Dataset):
-    """Datasets one behind the other."""
+    """Datasets one behind the other.
+
+    >>> ConcatDataset([[1, 2], [3]])[2]
+    3
+    """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets: list[Any] = list(datasets)
@@ -123,14 +152,22 @@ class Sampler:
 
 
 class SequentialSampler(Sampler):
-    """Every sample, in order."""
+    """Every sample, in order.
+
+    >>> list(SequentialSampler("abc"))
+    [0, 1, 2]
+    """
 
     def __iter__(self) -> Iterator[Any]:
         return iter(range(len(self.data_source)))
 
 
 class RandomSampler(Sampler):
-    """Every sample in a random order, or `num_samples` drawn with replacement."""
+    """Every sample in a random order, or `num_samples` drawn with replacement.
+
+    >>> sorted(RandomSampler("abc"))
+    [0, 1, 2]
+    """
 
     replacement: bool
     count: int
@@ -157,7 +194,11 @@ class RandomSampler(Sampler):
 
 
 class SubsetRandomSampler(RandomSampler):
-    """The given numbers in a random order."""
+    """The given numbers in a random order.
+
+    >>> sorted(SubsetRandomSampler([4, 2]))
+    [2, 4]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Any = None) -> None:
         super().__init__(indices, generator=generator)
@@ -167,7 +208,11 @@ class SubsetRandomSampler(RandomSampler):
 
 
 class WeightedRandomSampler(Sampler):
-    """Numbers drawn with probabilities in proportion to weights."""
+    """Numbers drawn with probabilities in proportion to weights.
+
+    >>> list(WeightedRandomSampler([0.0, 1.0], 3))
+    [1, 1, 1]
+    """
 
     weights: Any
     replacement: bool
@@ -186,7 +231,11 @@ class WeightedRandomSampler(Sampler):
 
 
 class BatchSampler(Sampler):
-    """The numbers of a sampler, in lists."""
+    """The numbers of a sampler, in lists.
+
+    >>> list(BatchSampler(SequentialSampler("abc"), 2, drop_last=False))
+    [[0, 1], [2]]
+    """
 
     batch_size: int
     drop_last: bool

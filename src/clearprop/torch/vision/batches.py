@@ -20,7 +20,7 @@ LARGEST = 1 << 30  # bytes of one batch; CIFAR's have 180 MB at the most
 _NUMBERS = {"u1", "i1", "i4", "i8", "u4", "u8", "f4", "f8"}
 
 
-class _Kind:
+class _ToldDtype:
     """A dtype as a pickle tells it: its code, and the order of its bytes afterwards."""
 
     def __init__(self, code: Any, *_: Any) -> None:
@@ -42,7 +42,7 @@ class _Kind:
         return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-class _Array:
+class _ToldArray:
     """An array that is being told: its numbers come last."""
 
     numbers: Any = None
@@ -52,12 +52,12 @@ class _Array:
         self.numbers = kind.array(content, shape, fortran)
 
 
-def _empty(*_: Any) -> _Array:
-    return _Array()
+def _empty(*_: Any) -> _ToldArray:
+    return _ToldArray()
 
 
-def _from_buffer(content: Any, kind: _Kind, shape: Any, order: str) -> _Array:
-    found = _Array()
+def _from_buffer(content: Any, kind: _ToldDtype, shape: Any, order: str) -> _ToldArray:
+    found = _ToldArray()
     found.numbers = kind.array(content, shape, order == "F")
     return found
 
@@ -68,13 +68,13 @@ def _encoded(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-_KNOWN: dict[tuple[str, str], Any] = {("numpy", "dtype"): _Kind, ("_codecs", "encode"): _encoded}
+_KNOWN: dict[tuple[str, str], Any] = {("numpy", "dtype"): _ToldDtype, ("_codecs", "encode"): _encoded}
 for _core in ("numpy.core", "numpy._core"):
     _KNOWN[_core + ".multiarray", "_reconstruct"] = _empty
     _KNOWN[_core + ".numeric", "_frombuffer"] = _from_buffer
 
 
-class _Reader(pickle.Unpickler):
+class _ArrayUnpickler(pickle.Unpickler):
     """Unpickles arrays and plain values; `find_class` never imports."""
 
     def find_class(self, module: str, name: str) -> Any:
@@ -93,7 +93,7 @@ def read_batch(content: bytes, name: str) -> dict[str, Any]:
     try:
         if len(content) > LARGEST:
             raise ValueError(f"it has {len(content):,} bytes")
-        found = _Reader(bounded(content), encoding="latin1").load()
+        found = _ArrayUnpickler(bounded(content), encoding="latin1").load()
         if type(found) is not dict:
             raise ValueError(f"it holds a {type(found).__name__}")
         return {_word(key): _plain(value) for key, value in found.items()}
@@ -107,7 +107,7 @@ def _word(key: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, _Array):
+    if isinstance(value, _ToldArray):
         return value.numbers
     if isinstance(value, list):
         return [_word(x) if isinstance(x, bytes) else x for x in value]

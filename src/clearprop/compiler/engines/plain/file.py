@@ -106,7 +106,7 @@ def numpy_file(
     """
     if not name.isidentifier() or keyword.iskeyword(name) or name in Carried().taken:
         raise ValueError(lesson(called, "wants the name of a function", repr(name), hint="name='predict'"))
-    made = [_Made(program, name, names, one, len(programs) > 1) for program in programs]
+    made = [_WrittenProgram(program, name, names, one, len(programs) > 1) for program in programs]
     first = made[0]
     if first.missing:
         hint = "an op that is made of others, or `save_onnx`"
@@ -131,7 +131,7 @@ def _alike(mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     )
 
 
-class _Made:
+class _WrittenProgram:
     """One program as the text of a function."""
 
     def __init__(

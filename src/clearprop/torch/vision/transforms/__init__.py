@@ -67,7 +67,13 @@ def _said(value: Any) -> str:
 
 
 class ToTensor:
-    """A picture as a tensor (channels, height, width), whole numbers up to 255 as floats up to 1."""
+    """A picture as a tensor (channels, height, width), whole numbers up to 255 as floats up to 1.
+
+    >>> import numpy as np
+    >>> import clearprop.torch as torch
+    >>> ToTensor()(np.array([[0, 255]], np.uint8))
+    tensor([[[0., 1.]]])
+    """
 
     def __call__(self, pic: Any) -> Any:
         return F.to_tensor(pic)
@@ -100,7 +106,12 @@ class ToPILImage:
 
 
 class Lambda:
-    """A function of one's own as a transform."""
+    """A function of one's own as a transform.
+
+    >>> import clearprop.torch as torch
+    >>> Lambda(lambda img: 2 * img)(torch.tensor([1.0]))
+    tensor([2.])
+    """
 
     def __init__(self, lambd: Callable[[Any], Any]) -> None:
         if not callable(lambd):
@@ -116,7 +127,12 @@ class Lambda:
 
 
 class ConvertImageDtype(_Transform):
-    """A tensor in another dtype, with its values scaled."""
+    """A tensor in another dtype, with its values scaled.
+
+    >>> import clearprop.torch as torch
+    >>> ConvertImageDtype(torch.float32)(torch.tensor([[[0, 255]]], dtype=torch.uint8))
+    tensor([[[0., 1.]]])
+    """
 
     def __init__(self, dtype: Any) -> None:
         super().__init__()
@@ -128,7 +144,12 @@ class ConvertImageDtype(_Transform):
 
 
 class Normalize(_Transform):
-    """(x - mean) / std, channel by channel."""
+    """(x - mean) / std, channel by channel.
+
+    >>> import clearprop.torch as torch
+    >>> Normalize((0.5,), (0.25,))(torch.tensor([[[0.25, 1.0]]]))
+    tensor([[[-1.,  2.]]])
+    """
 
     mean: Sequence[float]
     std: Sequence[float]
@@ -146,7 +167,12 @@ class Normalize(_Transform):
 
 
 class Resize(_Transform):
-    """Another size: (height, width), or the shorter side, to which the other follows."""
+    """Another size: (height, width), or the shorter side, to which the other follows.
+
+    >>> import clearprop.torch as torch
+    >>> Resize((1, 2))(torch.ones(3, 2, 4)).shape
+    torch.Size([3, 1, 2])
+    """
 
     size: Any
     interpolation: Any
@@ -172,7 +198,12 @@ class Resize(_Transform):
 
 
 class CenterCrop(_Transform):
-    """The middle of a picture, with zeros around it where it is smaller."""
+    """The middle of a picture, with zeros around it where it is smaller.
+
+    >>> import clearprop.torch as torch
+    >>> CenterCrop(1)(torch.arange(9.0).reshape(1, 3, 3))
+    tensor([[[4.]]])
+    """
 
     size: tuple[int, int]
 
@@ -188,7 +219,14 @@ class CenterCrop(_Transform):
 
 
 class Pad(_Transform):
-    """A border: of one width, (left and right, top and bottom), or all four."""
+    """A border: of one width, (left and right, top and bottom), or all four.
+
+    >>> import clearprop.torch as torch
+    >>> Pad(1)(torch.ones(1, 1, 1))
+    tensor([[[0., 0., 0.],
+             [0., 1., 0.],
+             [0., 0., 0.]]])
+    """
 
     padding: Any
     fill: Any
@@ -206,7 +244,12 @@ class Pad(_Transform):
 
 
 class RandomCrop(_Transform):
-    """A part of a picture, drawn; with `padding` out of the picture with a border."""
+    """A part of a picture, drawn; with `padding` out of the picture with a border.
+
+    >>> import clearprop.torch as torch
+    >>> RandomCrop(2)(torch.ones(3, 4, 4)).shape
+    torch.Size([3, 2, 2])
+    """
 
     size: tuple[int, int]
     padding: Any
@@ -254,7 +297,12 @@ class RandomCrop(_Transform):
 
 
 class RandomResizedCrop(_Transform):
-    """A part of a picture, of a share of its area and of proportions that are drawn, in one size."""
+    """A part of a picture, of a share of its area and of proportions that are drawn, in one size.
+
+    >>> import clearprop.torch as torch
+    >>> RandomResizedCrop(2)(torch.ones(3, 4, 4)).shape
+    torch.Size([3, 2, 2])
+    """
 
     size: tuple[int, int]
     scale: tuple[float, float]
@@ -300,7 +348,12 @@ class RandomResizedCrop(_Transform):
 
 
 class RandomHorizontalFlip(_Transform):
-    """Mirrored left to right with a probability."""
+    """Mirrored left to right with a probability.
+
+    >>> import clearprop.torch as torch
+    >>> RandomHorizontalFlip(p=1.0)(torch.tensor([[[1.0, 2.0]]]))
+    tensor([[[2., 1.]]])
+    """
 
     shown: tuple[str, ...] = ("p",)
 
@@ -314,7 +367,13 @@ class RandomHorizontalFlip(_Transform):
 
 
 class RandomVerticalFlip(_Transform):
-    """Upside down with a probability."""
+    """Upside down with a probability.
+
+    >>> import clearprop.torch as torch
+    >>> RandomVerticalFlip(p=1.0)(torch.tensor([[[1.0], [2.0]]]))
+    tensor([[[2.],
+             [1.]]])
+    """
 
     shown: tuple[str, ...] = ("p",)
 
@@ -328,7 +387,13 @@ class RandomVerticalFlip(_Transform):
 
 
 class RandomRotation(_Transform):
-    """Turned by an angle that is drawn from -degrees to degrees, or between two."""
+    """Turned by an angle that is drawn from -degrees to degrees, or between two.
+
+    >>> import clearprop.torch as torch
+    >>> RandomRotation((90, 90))(torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]))
+    tensor([[[2., 4.],
+             [1., 3.]]])
+    """
 
     degrees: list[float]
     interpolation: Any
@@ -366,7 +431,12 @@ class RandomRotation(_Transform):
 
 
 class Grayscale(_Transform):
-    """A picture without its colours, in 1 channel or in 3 alike."""
+    """A picture without its colours, in 1 channel or in 3 alike.
+
+    >>> import clearprop.torch as torch
+    >>> Grayscale()(torch.ones(3, 1, 2))
+    tensor([[[0.9999, 0.9999]]])
+    """
 
     shown: tuple[str, ...] = ("num_output_channels",)
 
@@ -380,7 +450,12 @@ class Grayscale(_Transform):
 
 
 class RandomGrayscale(_Transform):
-    """A picture without its colours with a probability; it keeps its channels."""
+    """A picture without its colours with a probability; it keeps its channels.
+
+    >>> import clearprop.torch as torch
+    >>> RandomGrayscale(p=1.0)(torch.ones(3, 4, 4)).shape
+    torch.Size([3, 4, 4])
+    """
 
     shown: tuple[str, ...] = ("p",)
 
@@ -398,6 +473,10 @@ class ColorJitter(_Transform):
     """Brightness, contrast, saturation and hue, changed in an order and by factors that are drawn.
 
     Each is a number a, for factors from 1 - a to 1 + a (of hue -a to a), or (lowest, highest).
+
+    >>> import clearprop.torch as torch
+    >>> ColorJitter(brightness=(0.5, 0.5))(torch.ones(3, 1, 1)).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
     """
 
     brightness: Any
@@ -434,7 +513,12 @@ def _around(name: str, value: Any, middle: float = 1.0) -> tuple[float, float] |
 
 
 class RandomErasing(_Transform):
-    """A tensor with a part set to `value`, or to noise for "random", with a probability."""
+    """A tensor with a part set to `value`, or to noise for "random", with a probability.
+
+    >>> import clearprop.torch as torch
+    >>> RandomErasing(p=1.0)(torch.ones(3, 8, 8)).shape
+    torch.Size([3, 8, 8])
+    """
 
     p: float
     scale: tuple[float, float]
@@ -479,7 +563,12 @@ class RandomErasing(_Transform):
 
 
 class RandomApply(_Transform):
-    """Several transforms, all or none of them, with a probability."""
+    """Several transforms, all or none of them, with a probability.
+
+    >>> import clearprop.torch as torch
+    >>> RandomApply([Pad(1)], p=1.0)(torch.ones(1, 2, 2)).shape
+    torch.Size([1, 4, 4])
+    """
 
     transforms: Any
     p: float

@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.engine import stands_alone
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 
 LN2, PI = math.log(2.0), math.pi
@@ -344,7 +344,7 @@ def _power_of_size(x: Register, y: Register) -> Register:
 
 def power(x: Register, y: Any) -> Register:
     """x^y: float32 through float64's exp and log; float64 by the C library, where there is to be one."""
-    function: Function = x.function
+    function: Procedure = x.function
     y = function.lift(y, x.dtype, x.lanes)
     if x.dtype.itemsize == 4:
         wide = exp(y.astype(np.float64) * log(absolute(x).astype(np.float64))).astype(x.dtype)

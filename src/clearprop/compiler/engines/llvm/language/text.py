@@ -25,14 +25,14 @@ class ModuleText:
     """Functions and declarations, each written once."""
 
     def __init__(self) -> None:
-        self.functions: dict[str, Function] = {}
+        self.functions: dict[str, Procedure] = {}
         self.declarations: dict[str, str] = {}
 
     def function(
         self, name: str, parameters: str, attributes: str = "", linkage: str = "internal"
-    ) -> Function:
+    ) -> Procedure:
         """Begin a function without a result; `parameters` is written as in LLVM: `ptr noalias %x, i64 %n`."""
-        function = Function(self, name, parameters, attributes, linkage)
+        function = Procedure(self, name, parameters, attributes, linkage)
         self.functions[name] = function
         return function
 
@@ -44,8 +44,8 @@ class ModuleText:
         return "\n".join([*self.declarations.values(), *map(str, self.functions.values())])
 
 
-class Function:
-    """A function being written: each method adds instructions at the end of the current block."""
+class Procedure:
+    """A native function being written: each method adds instructions at the end of the current block."""
 
     module: ModuleText
     name: str
@@ -261,12 +261,12 @@ class Function:
 class Slot:
     """A local variable of a function."""
 
-    function: Function
+    function: Procedure
     name: str
     dtype: Dtype
     lanes: int
 
-    def __init__(self, function: Function, name: str, dtype: Dtype, lanes: int) -> None:
+    def __init__(self, function: Procedure, name: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.name, self.dtype, self.lanes = function, name, dtype, lanes
 
     def get(self) -> Register:

@@ -1,7 +1,8 @@
-"""Values: the numbers and vectors of a native function, with NumPy's operators, dtypes and weak numbers.
+"""Registers: the numbers and vectors of a native function, with NumPy's operators, dtypes and weak numbers.
 
-A formula written for NumPy can be run on Values to write the instructions that compute it. `lanes` is 0 for a
-single number and n for a SIMD vector of n; a single number meets a vector by being copied to all its lanes.
+A formula written for NumPy can be run on Registers to write the instructions that compute it. `lanes` is 0
+for a single number and n for a SIMD vector of n; a single number meets a vector by being copied to all its
+lanes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    from clearprop.compiler.engines.llvm.language.text import Function
+    from clearprop.compiler.engines.llvm.language.text import Procedure
 
 Dtype: TypeAlias = "np.dtype[Any]"
 
@@ -76,14 +77,14 @@ class Register:
     """A number, or a vector of them, that the function being written will have computed by here."""
 
     __slots__ = ("dtype", "function", "lanes", "text")
-    function: Function
+    function: Procedure
     text: str
     dtype: Dtype
     lanes: int
     shape: tuple[int, ...] = ()
     ndim = 0
 
-    def __init__(self, function: Function, text: str, dtype: Dtype, lanes: int) -> None:
+    def __init__(self, function: Procedure, text: str, dtype: Dtype, lanes: int) -> None:
         self.function, self.text, self.dtype, self.lanes = function, text, dtype, lanes
 
     @property
@@ -135,6 +136,7 @@ class Register:
         return self.function.select(self >= top, high, low).astype(dtype)
 
     def _saturated(self, dtype: Dtype) -> Register:
+        """Convert to an integer; what is beyond the range becomes its nearest end."""
         target = type_name(dtype, self.lanes)
         vector = f"v{self.lanes}" if self.lanes else ""
         sign = "s" if dtype.kind == "i" else "u"
@@ -143,6 +145,7 @@ class Register:
         return self.function.value(f"call {target} @{name}({self.type} {self.text})", dtype, self.lanes)
 
     def _two(self, other: Any, floating: str, integer: str, swap: bool = False, flags: str = "") -> Register:
+        """Write an instruction of two operands, which meet in NumPy's common dtype and the wider vector."""
         dtype = common(self, other)
         lanes = most_lanes(self, other)
         x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
@@ -152,6 +155,7 @@ class Register:
         return self.function.value(f"{word} {flags}{x.type} {x.text}, {y.text}", dtype, lanes)
 
     def _compare(self, other: Any, word: str) -> Register:
+        """Write a comparison; with NaN all are false but `ne`."""
         dtype = common(self, other)
         lanes = most_lanes(self, other)
         x, y = self.function.lift(self, dtype, lanes), self.function.lift(other, dtype, lanes)
@@ -162,6 +166,7 @@ class Register:
         return self.function.value(f"{how} {x.type} {x.text}, {y.text}", BOOL, lanes)
 
     def _either(self, y: Any, logical: str, number: str) -> str:
+        """Return the instruction for truth values, or that for numbers."""
         return logical if common(self, y) == BOOL else number
 
     # fmt: off

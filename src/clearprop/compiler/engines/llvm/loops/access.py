@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.mathematics import any_lane
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import BOOL, INDEX, Register, suffix, type_name
 from clearprop.compiler.plan.fuse import Group
 from clearprop.compiler.program import ir
@@ -24,24 +24,24 @@ class Memory(Protocol):
     failing: set[Group]
     """Which groups may find an index out of bounds."""
 
-    def pointer(self, function: Function, base: ir.Value) -> str:
+    def pointer(self, function: Procedure, base: ir.Value) -> str:
         """Return where a value's entries begin."""
         ...
 
-    def start(self, function: Function, base: ir.Value, offset: int, dtype: Any) -> str:
+    def start(self, function: Procedure, base: ir.Value, offset: int, dtype: Any) -> str:
         """Return where an entry of a value's array is."""
         ...
 
-    def scratch(self, function: Function, key: tuple[ir.Value, str], size: int, part: Register) -> str:
+    def scratch(self, function: Procedure, key: tuple[ir.Value, str], size: int, part: Register) -> str:
         """Return where a buffer of so many bytes begins, one for each part of a loop."""
         ...
 
-    def trouble(self, function: Function) -> str:
+    def trouble(self, function: Procedure) -> str:
         """Return where a step notes that an index was out of bounds."""
         ...
 
 
-def inside(function: Function, i: Register, n: int, trouble: str, mask: Register | None) -> Register:
+def inside(function: Procedure, i: Register, n: int, trouble: str, mask: Register | None) -> Register:
     """Return an index counted from the front; one that is out of bounds is noted, and becomes 0."""
     i = i.astype(INDEX)
     i = function.select(i < 0, i + n, i)
@@ -53,7 +53,7 @@ def inside(function: Function, i: Register, n: int, trouble: str, mask: Register
     return function.select((i < 0) | (i >= n), 0, i)
 
 
-def constant_mask(function: Function, n: int, lanes: int) -> Register | None:
+def constant_mask(function: Procedure, n: int, lanes: int) -> Register | None:
     """Return the mask of the first n lanes; None where that is all of them."""
     if n >= lanes:
         return None
@@ -62,7 +62,7 @@ def constant_mask(function: Function, n: int, lanes: int) -> Register | None:
 
 
 def vectors(
-    function: Function, start: Any, stop: Any, lanes: int, static: int | None
+    function: Procedure, start: Any, stop: Any, lanes: int, static: int | None
 ) -> Iterator[tuple[Register, Register | None]]:
     """Loop over whole vectors, then once more for what is left, with a mask; yields the place in each.
 
@@ -84,19 +84,19 @@ def vectors(
         yield middle, function.lift(middle, INDEX, lanes) + function.lane_numbers(lanes) < stop
 
 
-def _addresses(function: Function, address: str, step: Any, dtype: Any, lanes: int) -> str:
+def _addresses(function: Procedure, address: str, step: Any, dtype: Any, lanes: int) -> str:
     """Return a vector of addresses, `step` entries apart (or at a vector of offsets)."""
     offsets = step if isinstance(step, Register) else function.lane_numbers(lanes) * step
     name = "i8" if dtype == BOOL else type_name(dtype)
     return function.emit(f"getelementptr {name}, ptr {address}, {offsets.type} {offsets.text}")
 
 
-def _all(function: Function, lanes: int) -> Register:
+def _all(function: Procedure, lanes: int) -> Register:
     return function.constant(True, BOOL, lanes)
 
 
 def gather(
-    function: Function, address: str, step: Any, dtype: Any, lanes: int, mask: Register | None
+    function: Procedure, address: str, step: Any, dtype: Any, lanes: int, mask: Register | None
 ) -> Register:
     """Read entries that are `step` apart."""
     kept = type_name(dtype if dtype != BOOL else BYTE, lanes)
@@ -110,7 +110,7 @@ def gather(
     return x != 0 if dtype == BOOL else x
 
 
-def scatter(function: Function, x: Register, address: str, step: Any, mask: Register | None) -> None:
+def scatter(function: Procedure, x: Register, address: str, step: Any, mask: Register | None) -> None:
     """Write entries that are `step` apart."""
     dtype = x.dtype
     if dtype == BOOL:

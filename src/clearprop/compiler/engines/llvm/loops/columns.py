@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import DOUBLE, Register
 from clearprop.compiler.engines.llvm.loops.access import vectors
 from clearprop.compiler.engines.llvm.loops.entries import LoopBody
@@ -25,7 +25,7 @@ class Column:
 
     def __init__(self, v: Value, body: LoopBody) -> None:
         self.value, self.body = v, body
-        self.function: Function = body.function
+        self.function: Procedure = body.function
         self.lanes: int = body.nest.lanes
         self.wide: bool = v in body.nest.wide
         self.by_blocks: bool = v in body.nest.blocks

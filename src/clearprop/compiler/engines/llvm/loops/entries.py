@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.engines.llvm.language.values import DOUBLE, INDEX, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory, gather, inside, scatter
@@ -29,11 +29,11 @@ class LoopBody:
     place: list[Register | int]
     linear: Register | int
     nest: Nest
-    function: Function
+    function: Procedure
     part: Register
     parts: int
 
-    def __init__(self, nest: Nest, function: Function, part: Register, parts: int) -> None:
+    def __init__(self, nest: Nest, function: Procedure, part: Register, parts: int) -> None:
         self.nest, self.function, self.part, self.parts = nest, function, part, parts
         self.memory: Memory = nest.memory
         self.memo: list[dict[Value, Register]] = [{}, {}, {}]
@@ -220,7 +220,7 @@ class LoopBody:
         return gather(function, address, step, v.dtype, nest.lanes, self.mask)
 
 
-def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Register:
+def evaluate(function: Procedure, v: ir.Value, xs: list[Any]) -> Register:
     """Write one elementwise op."""
     lanes = max(x.lanes for x in xs if isinstance(x, Register))
     xs = [function.lift(x, None, lanes) if isinstance(x, Register) else x for x in xs]
@@ -229,7 +229,7 @@ def evaluate(function: Function, v: ir.Value, xs: list[Any]) -> Register:
     return UFUNCS[v.op](*xs).astype(v.dtype)
 
 
-CHOICES: dict[str, Callable[[Function, ir.Value, list[Any], int], Register]] = {
+CHOICES: dict[str, Callable[[Procedure, ir.Value, list[Any], int], Register]] = {
     "where": lambda f, v, xs, lanes: f.select(xs[0], *(f.lift(x, v.dtype, lanes) for x in xs[1:])),
     "astype": lambda f, v, xs, lanes: xs[0].astype(v.dtype),
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 from clearprop.compiler.engines.llvm.loops.access import inside
 from clearprop.compiler.program.core import Core, enter, unrun
@@ -131,7 +131,7 @@ class PutWriter:
         self.space: Any = v.operands[0].shape
         self.work: float = v.size / 20 + 2 * math.prod(self.space) + 20
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""
         f, v, memory, form = function, self.value, self.memory, picking(self.value)
         f.module.declare("llvm.memset.p0.i64", "void", "ptr, i8, i64, i1")

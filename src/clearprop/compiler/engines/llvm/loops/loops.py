@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import DOUBLE, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory, constant_mask, vectors
 from clearprop.compiler.engines.llvm.loops.columns import Column
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class LoopWriter:
     """Writes the loops of one group; `low` and `high` bound the turns of the outermost."""
 
-    function: Function
+    function: Procedure
     body: LoopBody
     totals: dict[Value, Accumulator]
     columns: dict[Value, Column]
@@ -35,7 +35,7 @@ class LoopWriter:
         self.memory: Memory = memory
         self.work: float = self.nest.work
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops for the turns from `low` to `high` of the outermost axis."""
         self.function, nest = function, self.nest
         self.body = body = LoopBody(nest, function, part, parts)

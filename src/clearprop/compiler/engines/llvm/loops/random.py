@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.engine import WIDE, vector_bytes
-from clearprop.compiler.engines.llvm.language.text import Function, ModuleText
+from clearprop.compiler.engines.llvm.language.text import ModuleText, Procedure
 from clearprop.compiler.engines.llvm.language.values import INDEX, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory
 from clearprop.compiler.program import ir
@@ -70,11 +70,17 @@ def _before(state: ir.Value) -> tuple[ir.Value, int] | None:
 class Stretch:
     """The numbers of one value around the place that a part of a loop has come to."""
 
-    function: Function
+    function: Procedure
     dtype: Any
 
     def __init__(
-        self, function: Function, v: ir.Value, memory: Memory, part: Register, end: Register, ahead: Register
+        self,
+        function: Procedure,
+        v: ir.Value,
+        memory: Memory,
+        part: Register,
+        end: Register,
+        ahead: Register,
     ) -> None:
         """Write what is done once: for numbers up to `end`, `ahead` calls after the state's."""
         self.function, self.dtype = function, v.dtype
@@ -137,7 +143,7 @@ def filling(module: ModuleText, dtype: Any, lanes: int | None = None) -> str:
 
 
 def philox(
-    function: Function, blocks: list[Register], key: Register, calls: Register
+    function: Procedure, blocks: list[Register], key: Register, calls: Register
 ) -> list[list[Register]]:
     """Write the four words of each block for the key (key, 0) and the counter (block, calls, 0, 0)."""
     lanes = blocks[0].lanes

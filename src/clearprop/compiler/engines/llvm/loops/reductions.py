@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.mathematics import choose
-from clearprop.compiler.engines.llvm.language.text import Function, Slot
+from clearprop.compiler.engines.llvm.language.text import Procedure, Slot
 from clearprop.compiler.engines.llvm.language.ufuncs import UFUNCS
 from clearprop.compiler.engines.llvm.language.values import INDEX, Dtype, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory
@@ -44,12 +44,12 @@ class Accumulator:
     sum is that of a block. NumPy adds in pairs.
     """
 
-    function: Function
+    function: Procedure
     op: str
     dtype: Dtype
     lanes: int
 
-    def __init__(self, function: Function, op: str, dtype: Dtype, lanes: int, blocks: bool = False) -> None:
+    def __init__(self, function: Procedure, op: str, dtype: Dtype, lanes: int, blocks: bool = False) -> None:
         self.function, self.op, self.dtype, self.lanes = function, op, dtype, lanes
         self.row: Core = CORE[op]
         self.best: Slot = function.slot(dtype, lanes)
@@ -147,7 +147,7 @@ def sums_of_lanes(vectors: list[Register]) -> Register:
     return x if lanes > 1 else x.function.value(f"extractelement {x.type} {x.text}, i64 0", x.dtype)
 
 
-def write_combination(function: Function, v: ir.Value, memory: Memory, parts: int) -> None:
+def write_combination(function: Procedure, v: ir.Value, memory: Memory, parts: int) -> None:
     """Write what makes one result of the parts' shares of a reduction."""
     pointers = [memory.scratch(function, (v, "share"), v.nbytes, function.index(p)) for p in range(parts)]
     goal = memory.pointer(function, v)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 from clearprop.compiler.engines.llvm.loops.access import Memory
 from clearprop.compiler.program.ir import Value
@@ -30,7 +30,7 @@ class ScanWriter:
         self.place: Layout = layout(v.operands[0])
         self.work: float = 1.0 * math.prod(v.shape) + 10
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops."""
         f, v = function, self.value
         along = v.attrs["axis"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from clearprop.compiler.engines.llvm.language.engine import WIDE
-from clearprop.compiler.engines.llvm.language.text import Function, ModuleText
+from clearprop.compiler.engines.llvm.language.text import ModuleText, Procedure
 from clearprop.compiler.engines.llvm.language.values import INDEX, Register
 from clearprop.compiler.engines.llvm.loops.loops import LoopWriter
 from clearprop.compiler.engines.llvm.plan.pieces import Piece
@@ -48,7 +48,7 @@ class Outline:
 
     def function(self, write: Any) -> tuple[str, list[Any]]:
         """Return a function with what `write` writes, and what it is given."""
-        inner = Function(
+        inner = Procedure(
             self.module,
             f"piece{len(self.names)}",
             "ptr %row, i64 %low, i64 %high, i64 %part",

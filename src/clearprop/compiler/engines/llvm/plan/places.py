@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 from clearprop.compiler.engines.llvm.plan.regions import Region, Stop
 from clearprop.compiler.plan.fuse import Group
@@ -60,7 +60,7 @@ class Places(Plan):
             self.arrays[v], self.addresses[v] = array, space.ctypes.data + offset
 
     # --- what the writers ask -------------------------------------------------------------------------------
-    def start(self, function: Function, base: Value, offset: int, dtype: Any) -> str:
+    def start(self, function: Procedure, base: Value, offset: int, dtype: Any) -> str:
         """Return the text of a pointer to entry `offset` of a value's array.
 
         A function that is given its arrays is given the pointer itself: the same text serves other offsets.
@@ -87,7 +87,7 @@ class Places(Plan):
         self.symbols[name] = self.addresses[base]
         return f"@{name}"
 
-    def pointer(self, function: Function, base: Value) -> str:
+    def pointer(self, function: Procedure, base: Value) -> str:
         """Return the text of a pointer to a value's first entry."""
         return self.start(function, base, 0, base.dtype)
 
@@ -99,7 +99,7 @@ class Places(Plan):
             raise LookupError(v.op)
         return self.addresses[base] + place.offset * int(v.dtype.itemsize)
 
-    def scratch(self, function: Function, key: tuple[Value, str], size: int, part: Register) -> str:
+    def scratch(self, function: Procedure, key: tuple[Value, str], size: int, part: Register) -> str:
         """Return the text of a pointer to a part's own buffer, which is some value's and has a name there."""
         if function.given is not None:
             start = function.asks(Scratch(*key, size))
@@ -117,7 +117,7 @@ class Places(Plan):
             self.symbols[self.named[key]] = space.ctypes.data
         return self.symbols[self.named[key]]
 
-    def trouble(self, function: Function) -> str:
+    def trouble(self, function: Procedure) -> str:
         """Return the text of a pointer to the flag that says that an index was out of bounds."""
         self.checked = True
         return f"@{TROUBLE}" if function.given is None else function.asks(TROUBLE)

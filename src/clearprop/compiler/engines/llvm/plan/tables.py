@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from clearprop.compiler.engines.llvm.language.text import Function, ModuleText
+from clearprop.compiler.engines.llvm.language.text import ModuleText, Procedure
 from clearprop.compiler.engines.llvm.language.values import INDEX, Register
 from clearprop.compiler.engines.llvm.loops.reductions import write_combination
 from clearprop.compiler.engines.llvm.plan.outline import Outline
@@ -123,11 +123,11 @@ class Tables:
         self._calls[:, 0] = [at[name] for name, _ in self.calls]
 
 
-def _word(f: Function, row: str, i: int) -> Register:
+def _word(f: Procedure, row: str, i: int) -> Register:
     return f.load(f.at(row, i, INDEX), INDEX)
 
 
-def pointer(f: Function, row: str, i: int) -> str:
+def pointer(f: Procedure, row: str, i: int) -> str:
     """Load the pointer that stands at place `i` of a row."""
     return f.emit(f"load ptr, ptr {f.at(row, i, INDEX)}")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from clearprop.compiler.engines.llvm.language.engine import lanes_of
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import INDEX, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.engines.llvm.loops.reductions import sums_of_lanes
@@ -68,28 +68,28 @@ class Planes:
         """Return how many entries so many planes take, with what vectors read beyond them."""
         return int(channels * self.size + 2 * ROWS * self.lanes)
 
-    def clear(self, f: Function, goal: str, entries: int) -> None:
+    def clear(self, f: Procedure, goal: str, entries: int) -> None:
         """Write zeros: the margins, which stay as they are for all images."""
         whole = entries - entries % self.lanes
         for start, stop, lanes in ((0, whole, self.lanes), (whole, entries, 0)):
             with f.loop(start, stop, lanes or 1) as i:
                 f.store(f.constant(0.0, self.dtype, lanes), f.at(goal, i, self.dtype))
 
-    def fill(self, f: Function, source: str, goal: str, planes: Any) -> None:
+    def fill(self, f: Procedure, source: str, goal: str, planes: Any) -> None:
         """Lay out so many planes that lie one after the other without margins."""
         first = sum(a * s for (a, _), s in zip(self.margins, self.steps, strict=True))
         self._rows(f, source, f.at(goal, first, self.dtype), planes, self.lengths, False)
 
-    def cut(self, f: Function, source: str, goal: str, planes: Any, stride: int) -> None:
+    def cut(self, f: Procedure, source: str, goal: str, planes: Any, stride: int) -> None:
         """Take the rows of windows out of planes of results, `stride` entries from one to the next."""
         self._rows(f, source, goal, planes, self.windows, True, stride)
 
-    def spread(self, f: Function, source: str, goal: str, planes: Any, stride: int) -> None:
+    def spread(self, f: Procedure, source: str, goal: str, planes: Any, stride: int) -> None:
         """Lay out planes of windows in the rows of the images: zeros stand where no window is."""
         self._rows(f, source, goal, planes, self.windows, False, stride)
 
     def _rows(
-        self, f: Function, source: str, goal: str, planes: Any, shape: Any, cutting: bool, stride: int = 0
+        self, f: Procedure, source: str, goal: str, planes: Any, shape: Any, cutting: bool, stride: int = 0
     ) -> None:
         """Copy the rows of planes, dense on one side and with the steps of the layout on the other."""
         dense, wide = contiguous((1, *shape)), (stride or self.size, *self.steps)
@@ -104,7 +104,7 @@ class Planes:
 
         deeper(0, 0, 0)
 
-    def _row(self, f: Function, source: str, goal: str, n: int) -> None:
+    def _row(self, f: Procedure, source: str, goal: str, n: int) -> None:
         whole = n - n % self.lanes
         if whole:
             with f.loop(0, whole, self.lanes) as i:
@@ -140,7 +140,7 @@ class WindowTile:
         self.planes, self.channels, self.out = planes, channels, out
         self.rows, self.vectors, self.rest = rows, vectors, rest
 
-    def write(self, f: Function) -> str:
+    def write(self, f: Procedure) -> str:
         """Write the function into the module of `f`, unless it is there; return its name."""
         p = self.planes
         form = (
@@ -159,7 +159,7 @@ class WindowTile:
             self._write(f.module.function(name, "ptr noalias %a, ptr noalias %b, ptr noalias %c", OUTSIDE))
         return name
 
-    def _write(self, f: Function) -> None:
+    def _write(self, f: Procedure) -> None:
         p, lanes = self.planes, self.planes.lanes
         masks = [None] * (self.vectors - 1) + [constant_mask(f, self.rest, lanes)]
         sums = [[f.slot(p.dtype, lanes) for _ in masks] for _ in range(self.rows)]
@@ -253,7 +253,7 @@ class ConvolutionWriter:
         self.units, self.inner = v.shape[1], self.channels * len(planes.taps)
         self.work: float = work_of(v, self.turns * self.units * self.inner * planes.span)
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loop over the images from `low` to `high`."""
         f, p, memory = function, self.planes, self.memory
         images = memory.scratch(f, (self.value, "images"), p.room(self.channels) * self.dtype.itemsize, part)
@@ -274,7 +274,7 @@ class ConvolutionWriter:
     def _bytes(self) -> int:
         return int((self.units * self.planes.span + self.planes.lanes) * self.dtype.itemsize)
 
-    def _units(self, f: Function, weights: str, images: str, goal: str) -> None:
+    def _units(self, f: Procedure, weights: str, images: str, goal: str) -> None:
         """Write the tiles of an image: some units, some vectors of windows."""
         p = self.planes
         width, whole = VECTORS * p.lanes, self.units - self.units % ROWS
@@ -300,7 +300,7 @@ class ConvolutionWriter:
         if self.units - whole:
             tiles(self.units - whole, whole)
 
-    def _weights(self, f: Function, weights: str, part: Register) -> str:
+    def _weights(self, f: Procedure, weights: str, part: Register) -> str:
         """Write the kernel turned: channels become units, and each window is read from its other end."""
         p, n = self.planes, len(self.planes.taps)
         size = self.units * self.inner * self.dtype.itemsize
@@ -339,7 +339,7 @@ class KernelWriter:
         self.together: int = next(n for n in (4, 5, 3, 2, 1) if len(planes.taps) % n == 0)
         self.work: float = work_of(v, self.batch * self.turns * self.inner * planes.span)
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the loops for the units from `low` to `high`: blocks of images outermost."""
         f, p, memory, size = function, self.planes, self.memory, self.dtype.itemsize
         image, arriving = p.room(self.channels), self.turns * self.span
@@ -364,7 +364,7 @@ class KernelWriter:
                 self._tiles(f, (rows, images, goal), low, high, number)
 
     def _tiles(
-        self, f: Function, at: tuple[str, str, str], low: Register, high: Register, number: int
+        self, f: Procedure, at: tuple[str, str, str], low: Register, high: Register, number: int
     ) -> None:
         rows, images, goal = at
         p, whole = self.planes, self.turns - self.turns % self.grain
@@ -386,7 +386,7 @@ class KernelWriter:
             with f.when(high > whole):
                 some(self.turns - whole, f.index(whole))
 
-    def _tile(self, f: Function, units: int, taps: tuple[int, ...]) -> str:
+    def _tile(self, f: Procedure, units: int, taps: tuple[int, ...]) -> str:
         """Write the function that adds up some units times some offsets over a number of images."""
         p = self.planes
         image, arriving = p.room(self.channels), self.turns * self.span
@@ -409,7 +409,7 @@ class KernelWriter:
             self._add(g, sums)
         return name
 
-    def _add(self, g: Function, sums: list[list[Any]]) -> None:
+    def _add(self, g: Procedure, sums: list[list[Any]]) -> None:
         """Add the sums over the lanes to what is there."""
         p = self.planes
         for u, row in enumerate(sums):
@@ -423,7 +423,7 @@ def work_of(v: Value, products: int) -> float:
     return float(products * v.dtype.itemsize / 200 + 100)
 
 
-def entries_of(f: Function, memory: Memory, x: Value) -> str:
+def entries_of(f: Procedure, memory: Memory, x: Value) -> str:
     """Return where the entries of an operand begin, which lie one after the other."""
     place = layout(x)
     return memory.start(f, place.base, place.offset, x.dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from clearprop.compiler.engines.llvm.language.engine import lanes_of
-from clearprop.compiler.engines.llvm.language.text import Function, Slot
+from clearprop.compiler.engines.llvm.language.text import Procedure, Slot
 from clearprop.compiler.engines.llvm.language.values import DOUBLE, Register
 from clearprop.compiler.engines.llvm.loops.access import constant_mask, gather
 from clearprop.compiler.engines.llvm.loops.reductions import sums_of_lanes
@@ -28,7 +28,7 @@ class Dots:
     says how many rows are read side by side, and how many sums each of them has.
     """
 
-    f: Function
+    f: Procedure
     dtype: Any
     k: int
     x: tuple[str, int]
@@ -40,7 +40,7 @@ class Dots:
 
     def __init__(
         self,
-        f: Function,
+        f: Procedure,
         dtype: Any,
         k: int,
         rows: tuple[str, int, int],

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.engines.llvm.language.engine import lanes_of
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 from clearprop.compiler.engines.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.engines.llvm.products.turning import at_most, turn_over
@@ -55,7 +55,7 @@ class PanelWriter:
         self.depth, self.grain = v.shape[1:]
         self.work: float = v.size / 4 + 20
 
-    def write(self, f: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, f: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the panels of the rows (or columns) from `low` to `high`."""
         source = self.memory.start(f, self.place.base, self.place.offset, self.dtype)
         goal = self.memory.pointer(f, self.value)
@@ -72,7 +72,7 @@ class PanelWriter:
                 pack(f, self.dtype, *ends(f.index(self.turns - rest)), 0, shape, rest)
 
 
-def pack(f: Function, dtype: Any, source: str, goal: str, count: Any, shape: Steps, some: int = 0) -> None:
+def pack(f: Procedure, dtype: Any, source: str, goal: str, count: Any, shape: Steps, some: int = 0) -> None:
     """Write goal[c, k, e] = source[(c * side + e) * down + k * along] for `count` panels c.
 
     `shape` is (depth, side, down, along). With `some`, the one panel that has no more rows (or columns).

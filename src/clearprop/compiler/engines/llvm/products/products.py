@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.compiler.engines.llvm.language.engine import is_zen, lanes_of, vector_bytes
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import DOUBLE, INDEX, Register
 from clearprop.compiler.engines.llvm.loops.access import Memory
 from clearprop.compiler.engines.llvm.products.dots import Dots
@@ -195,7 +195,7 @@ class ProductWriter:
         return [self.x.base] if self.form == "columns" else [self.y.base]
 
     # --- writing --------------------------------------------------------------------------------------------
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the product of the rows from `low` to `high`."""
         memory, dtype = self.memory, self.dtype
         a = memory.start(function, self.x.base, self.x.offset, dtype)
@@ -209,7 +209,7 @@ class ProductWriter:
             return
         self._batches(function, 0, a, b, c, low, high)
 
-    def _batches(self, f: Function, axis: int, a: str, b: str, c: str, low: Any, high: Any) -> None:
+    def _batches(self, f: Procedure, axis: int, a: str, b: str, c: str, low: Any, high: Any) -> None:
         if axis == len(self.batch):
             whole = self.n if self.form == "columns" else self.m
             self._one(f, a, b, c, f.index(0), f.index(whole))
@@ -221,7 +221,7 @@ class ProductWriter:
             z = f.at(c, i * inside, self.dtype)
             self._batches(f, axis + 1, x, y, z, 0, self.batch[axis + 1] if axis + 1 < len(self.batch) else 0)
 
-    def _turn(self, f: Function, part: Register) -> Register | None:
+    def _turn(self, f: Procedure, part: Register) -> Register | None:
         """Whether dot products go through the rows backwards this time: what was read last is near."""
         if self.form == "tiles" or self.m * self.k * self.n * self.size < FIRST_CACHE:
             return None
@@ -231,7 +231,14 @@ class ProductWriter:
         return (turn & 1) != 0
 
     def _one(
-        self, f: Function, a: str, b: str, c: str, low: Register, high: Register, turn: Register | None = None
+        self,
+        f: Procedure,
+        a: str,
+        b: str,
+        c: str,
+        low: Register,
+        high: Register,
+        turn: Register | None = None,
     ) -> None:
         if self.form == "rows":
             rows, x = (a, self.left[0], self.left[1]), (b, self.right[0])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from clearprop.compiler.engines.llvm.language.engine import is_zen
-from clearprop.compiler.engines.llvm.language.text import Function
+from clearprop.compiler.engines.llvm.language.text import Procedure
 from clearprop.compiler.engines.llvm.language.values import INDEX, Register
 from clearprop.compiler.plan.memory import LINE
 
@@ -30,7 +30,7 @@ class Stream:
     step: int = 0
     own: bool = False  # whether they will be written
 
-    def ask(self, f: Function, dtype: Any, pointer: str, line: Register) -> None:
+    def ask(self, f: Procedure, dtype: Any, pointer: str, line: Register) -> None:
         """Write the instruction that has a line of the array at `pointer` fetched."""
         width = LINE // dtype.itemsize
         if self.run:
@@ -60,7 +60,7 @@ class Flow:
         )
 
 
-def ask_ahead(f: Function, dtype: Any, streams: tuple[Stream, ...], turn: Register, turns: int) -> None:
+def ask_ahead(f: Procedure, dtype: Any, streams: tuple[Stream, ...], turn: Register, turns: int) -> None:
     """Write what a tile asks for in one of its turns: of each stream an equal share, and none beyond it."""
     for i, stream in enumerate(streams):
         first = f.quotient(turn * stream.lines, turns) + Register(f, f"%first{i}", INDEX, 0)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from clearprop.compiler.engines.llvm.language.engine import lanes_of, vector_bytes
-from clearprop.compiler.engines.llvm.language.text import Function, ModuleText, Slot
+from clearprop.compiler.engines.llvm.language.text import ModuleText, Procedure, Slot
 from clearprop.compiler.engines.llvm.language.values import BOOL, DOUBLE, INDEX, Register
 from clearprop.compiler.engines.llvm.loops.access import constant_mask
 from clearprop.compiler.engines.llvm.products.panels import pack
@@ -110,7 +110,7 @@ class Tile:
         return self.name
 
     def _turns(
-        self, f: Function, first: Register, last: Register, sums: Sums, masks: list[Register | None]
+        self, f: Procedure, first: Register, last: Register, sums: Sums, masks: list[Register | None]
     ) -> None:
         """Write steps from one to another, some at a time, and before these what is asked for ahead."""
         with f.loop(f.quotient(first, TURN), f.quotient(last, TURN)) as turn:
@@ -118,7 +118,7 @@ class Tile:
             for e in range(TURN):
                 self._step(f, turn * TURN + e, sums, masks)
 
-    def _zeros(self, f: Function) -> Sums:
+    def _zeros(self, f: Procedure) -> Sums:
         lanes = lanes_of(self.dtype)
         sums = [[f.slot(self.dtype, lanes) for _ in range(self.vectors)] for _ in range(self.rows)]
         for row in sums:
@@ -126,7 +126,7 @@ class Tile:
                 s.put(f.constant(0.0, self.dtype, lanes))
         return sums
 
-    def _put(self, f: Function, places: list[Place]) -> None:
+    def _put(self, f: Procedure, places: list[Place]) -> None:
         """Write the sums where they belong, or add them to what is there."""
         if self.wide:
             self._put_wide(f, places)
@@ -138,7 +138,7 @@ class Tile:
         for s, goal, mask in goals:
             f.store(s.get(), goal, mask)
 
-    def _put_wide(self, f: Function, places: list[Place]) -> None:
+    def _put_wide(self, f: Procedure, places: list[Place]) -> None:
         """Write the sums as float64, or add them to what is there, and as they are after this stretch."""
         more = Register(f, "%more", BOOL, 0)
         for s, place, mask in places:
@@ -157,7 +157,7 @@ class Tile:
             for j, (s, mask) in enumerate(zip(row, masks, strict=True))
         ]
 
-    def _columns(self, f: Function, j: int, rows: list[Register]) -> list[Place]:
+    def _columns(self, f: Procedure, j: int, rows: list[Register]) -> list[Place]:
         """Return the columns of the sums in vector `j` of the rows, and where the turned result has them."""
         lanes, places = lanes_of(self.dtype), []
         for e, column in enumerate(columns_of(f, rows)[: lanes if j + 1 < self.vectors else self.rest]):
@@ -167,7 +167,12 @@ class Tile:
         return places
 
     def _steps(
-        self, f: Function, first: Register, last: Register, chains: list[Sums], masks: list[Register | None]
+        self,
+        f: Procedure,
+        first: Register,
+        last: Register,
+        chains: list[Sums],
+        masks: list[Register | None],
     ) -> None:
         """Write the steps from one to another: those that fill all chains, then what is left of them."""
         some = len(chains)
@@ -180,7 +185,7 @@ class Tile:
         with f.loop(first, last) as k:
             self._step(f, k, chains[0], masks)
 
-    def _step(self, f: Function, k: Register, sums: Sums, masks: list[Register | None]) -> None:
+    def _step(self, f: Procedure, k: Register, sums: Sums, masks: list[Register | None]) -> None:
         """Write one step along the inner axis: a column of the left factor times a row of the right one."""
         lanes = lanes_of(self.dtype)
         start, first = f.at("%b", k * self.right, self.dtype), f.at("%a", k * self.left[1], self.dtype)
@@ -193,7 +198,7 @@ class Tile:
                 s.put(f.intrinsic("fma", x, y, s.get()))
 
 
-def _move(f: Function, parts: list[Sums], total: Sums) -> None:
+def _move(f: Procedure, parts: list[Sums], total: Sums) -> None:
     """Let one of some sums of each entry be what all amount to, and the others begin anew."""
     for i, row in enumerate(total):
         for j, goal in enumerate(row):
@@ -212,7 +217,7 @@ class Tiles:
     """
 
     product: ProductWriter
-    f: Function
+    f: Procedure
     dtype: Any
     wide: str
     a: str
@@ -232,7 +237,7 @@ class Tiles:
     def __init__(
         self,
         product: ProductWriter,
-        f: Function,
+        f: Procedure,
         pointers: tuple[str, str, str],
         rows: Any,
         most: int,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from clearprop.compiler.engines.llvm.language.engine import WIDE, lanes_of
-from clearprop.compiler.engines.llvm.language.text import Function, ModuleText
+from clearprop.compiler.engines.llvm.language.text import ModuleText, Procedure
 from clearprop.compiler.engines.llvm.language.values import Register
 from clearprop.compiler.engines.llvm.loops.access import Memory, constant_mask
 from clearprop.compiler.program import ir
@@ -45,7 +45,7 @@ class TransposeWriter:
         self.grain: int = lanes_of(v.dtype)
         self.work: float = v.size / 4 + 20
 
-    def write(self, function: Function, low: Register, high: Register, part: Register, parts: int) -> None:
+    def write(self, function: Procedure, low: Register, high: Register, part: Register, parts: int) -> None:
         """Write the rows from `low` to `high`."""
         f, dtype, side = function, self.dtype, self.grain
         source = self.memory.start(f, self.place.base, self.place.offset, dtype)
@@ -75,7 +75,7 @@ class TransposeWriter:
 
 
 def turn_over(
-    f: Function,
+    f: Procedure,
     dtype: Any,
     source: str,
     goal: str,
@@ -125,7 +125,7 @@ def _block(module: ModuleText, dtype: Any, rows: int, columns: int, step: int, o
     return name
 
 
-def columns_of(f: Function, rows: list[Register]) -> list[Register]:
+def columns_of(f: Procedure, rows: list[Register]) -> list[Register]:
     """Return the columns of a matrix whose rows, no more than there are lanes, are in registers.
 
     They have 2, 4, 8 or 16 lanes, as few as hold a column.
@@ -139,7 +139,7 @@ def columns_of(f: Function, rows: list[Register]) -> list[Register]:
     return [f.shuffle(x, x, range(start, start + side)) for x, start in starts]
 
 
-def _exchange(f: Function, lines: list[Register]) -> None:
+def _exchange(f: Procedure, lines: list[Register]) -> None:
     """Turn over each square block of a matrix in registers: its rows, a power of two, by as many lanes."""
     n, distance = lines[0].lanes, 1
     while distance < len(lines):
