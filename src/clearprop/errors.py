@@ -53,6 +53,23 @@ def lesson(called: str, wanted: str, got: str = "", where: str = "", hint: str =
     return Lesson("\n".join(lines))
 
 
+def whole(text: Lesson, form: str = "") -> Lesson:
+    """Return a lesson with the parts that it lacks: where it was called, and how it is called.
+
+    >>> print(whole(lesson("torch.t(x)", "wants a matrix"), "torch.t(input)"))  # doctest: +ELLIPSIS
+    torch.t(x): wants a matrix.
+      At ...
+      Try torch.t(input).
+    """
+    lines = text.split("\n")
+    where = at_line()
+    if where and "\n  At " not in text:
+        lines.insert(1, f"  {where}")
+    if form and "\n  Try " not in text:
+        lines.append(f"  Try {form}.")
+    return Lesson("\n".join(lines))
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error says, without its full stop; its class where it says nothing.
 

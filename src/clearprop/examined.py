@@ -7,6 +7,8 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from clearprop.arguments import example_of
+from clearprop.errors import taught, whole
 from clearprop.hints import refuse_arguments, refuse_call
 from clearprop.refusal import COMPLAINTS, shown, told
 
@@ -54,6 +56,8 @@ def _looking(cls: type, init: Callable[..., None]) -> Callable[..., None]:
             listed = ", ".join(map(shown, given))
             better = told(f"{called}({listed})", given, error)
             if better is error:
+                if taught(error):
+                    error.args = (whole(error.args[0], example_of(_known(self))), *error.args[1:])
                 raise
             raise better from error
 

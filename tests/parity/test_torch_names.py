@@ -13,10 +13,19 @@ STUBS = pathlib.Path(theirs.__path__[0]) / "_C"
 NO_WORDS = {"out", "layout", "pin_memory", "names", "generator", "memory_format", "size_average", "reduce"}
 OTHER = {
     "out_dtype",  # which PyTorch has on graphics cards alone
+    "cudnn_enable",
     "options",  # of a loss that PyTorch is still trying out
 }  # fmt: skip
 SKIPPED = {"set_", "new", "requires_grad_", "repeat_interleave", "linspace", "logspace", "result_type"}
-SKIPPED |= {"Tensor", "cuda", "storage_offset", "register_hook", "linear_cross_entropy", "calculate_gain"}
+SKIPPED |= {
+    "Tensor",
+    "cuda",
+    "storage_offset",
+    "register_hook",
+    "linear_cross_entropy",
+    "calculate_gain",
+    "can_cast",
+}
 REFUSED = ("unexpected keyword", "missing a required", "required positional", "multiple values")
 
 
@@ -25,7 +34,7 @@ def overloads(body, first):
     for f in body:
         if isinstance(f, ast.FunctionDef) and not f.name.startswith("_"):
             named = [*f.args.posonlyargs, *f.args.args][first:]
-            words = [a.arg for a in named]
+            words = [a.arg.rstrip("_") for a in named]  # `from_` stands for `from`
             needed = words[: len(words) - len(f.args.defaults)]
             words += [a.arg for a in f.args.kwonlyargs]
             needed += [a.arg for a, d in zip(f.args.kwonlyargs, f.args.kw_defaults, strict=True) if d is None]

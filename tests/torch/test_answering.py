@@ -20,7 +20,7 @@ CALLS = {
     "x['a']": (IndexError, "an index array holds integers", "the labels"),
     "torch.cat(3)": (TypeError, "wants a sequence of tensors: 3", "torch.cat((x, y))"),
     "torch.stack([x], 9)": (IndexError, "axis 9 is out of bounds", "an axis from -3 to 2"),
-    "x.add_('a')": (TypeError, "wants tensors and numbers: str", "torch.tensor(x)"),
+    "x.add_('a')": (TypeError, "wants other as a tensor or a number: 'a'", "torch.tensor(x)"),
     "torch.zeros('3')": (TypeError, "wants whole numbers: ('3',)", "whole numbers"),
     "torch.zeros(2, dim=0)": (TypeError, "an unexpected keyword argument: dim", "torch.zeros(*size, dtype="),
     "x.bogus()": (AttributeError, "there is no such method", ""),
@@ -153,3 +153,83 @@ def test_a_small_singular_value_counts_as_0_by_the_precision_of_the_matrix():
     assert torch.linalg.pinv(rank_one).abs().max() < 10
     assert torch.linalg.matrix_rank(rank_one) == 1
     assert torch.linalg.matrix_norm(torch.ones(2, 2, 2)).shape == (2,)
+
+
+REFUSED = {
+    "torch.mul(x, np.ones(3))": TypeError,
+    "torch.stack(x)": TypeError,
+    "torch.cat(row for row in [x, x])": TypeError,
+    "x.fill_((5,))": TypeError,
+    "x.fill_(None)": TypeError,
+    "x.fill_(torch.ones(3))": RuntimeError,
+    "x.masked_fill(x > 0, [1])": TypeError,
+    "x.copy_((1, 2, 3))": TypeError,
+    "x.to(dim=3)": TypeError,
+    "x.uniform_(dim=3)": TypeError,
+    "x.uniform_(7)": RuntimeError,
+    "x.exponential_(0)": RuntimeError,
+    "torch.isin(x, [1])": TypeError,
+    "torch.searchsorted(x[0], [1.0])": TypeError,
+    "torch.quantile(x, [0.5])": TypeError,
+    "x.max(keepdim=True)": TypeError,
+    "torch.nn.init.normal_(3)": TypeError,
+    "torch.nn.functional.relu()": TypeError,
+    "torch.nn.functional.conv2d(torch.ones(1, 1, 4, 4), 'a')": RuntimeError,
+    "torch.nn.Sequential(torch.tanh)": TypeError,
+    "torch.optim.Adam(3)": TypeError,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_pytorch_refuses_is_refused_with_a_whole_lesson(text):
+    with pytest.raises((REFUSED[text], IndexError) if "conv2d" in text else REFUSED[text]) as caught:
+        eval(compile(text, __file__, "eval"), {"torch": torch, "np": np, "x": torch.ones(2, 3)})
+
+    assert f"At {__file__}:" in str(caught.value)
+    assert "\n  Try " in str(caught.value)
+
+
+ANSWERS = {
+    "torch.scalar_tensor(3)": "torch.tensor(3.0)",
+    "torch.vander(v, increasing=True)[:, 2]": "v * v",
+    "torch.gcd(torch.tensor(12), torch.tensor(18))": "torch.tensor(6)",
+    "torch.put(v, torch.tensor([-1]), torch.tensor([9.0]))": "torch.tensor([1.0, 2.0, 9.0])",
+    "torch.select_scatter(x, v, 0, 1)[1]": "v",
+    "torch.diagonal_scatter(torch.zeros(3, 3), v)": "torch.diag(v)",
+    "torch.nanmedian(torch.tensor([1.0, np.nan, 3.0, 5.0]))": "torch.tensor(3.0)",
+    "torch.gradient(v * v)[0]": "torch.tensor([3.0, 4.0, 5.0])",
+    "torch.hann_window(4)": "torch.tensor([0.0, 0.5, 1.0, 0.5])",
+    "torch.addr(torch.zeros(3, 3), v, v)": "torch.outer(v, v)",
+    "(x * 0 + v).sum_to_size(1, 3)": "2 * v[None]",
+    "torch.relu_(-v)": "torch.zeros(3)",
+    "torch.layer_norm(x, (3,))": "torch.nn.functional.layer_norm(x, (3,))",
+    "torch.take_along_dim(x, torch.tensor([[4]]))": "torch.ones(1)",
+    "torch.searchsorted(torch.tensor([1, 3]), torch.tensor([2.0]))": "torch.tensor([1])",
+    "torch.repeat_interleave(torch.tensor([2, 1]))": "torch.tensor([0, 0, 1])",
+    "torch.diff(v, prepend=v[:1])": "torch.tensor([0.0, 1.0, 1.0])",
+    "torch.cov(torch.stack([v, v]), fweights=torch.tensor([1, 2, 1]))[0, 1]": "torch.tensor(2 / 3)",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ANSWERS)
+def test_functions_of_pytorch_that_few_programs_call(text):
+    known = {"torch": torch, "np": np, "x": torch.ones(2, 3), "v": torch.tensor([1.0, 2.0, 3.0])}
+    found, wanted = eval(text, known), eval(ANSWERS[text], known)
+
+    assert found.shape == wanted.shape
+    assert torch.allclose(found.float(), wanted.float())
+
+
+def test_whole_numbers_that_are_drawn_reach_as_far_as_the_dtype():
+    torch.manual_seed(0)
+
+    assert torch.zeros(64, dtype=torch.int64).random_().max() > 2**55
+    assert torch.zeros(64, dtype=torch.uint8).random_().max() > 127
+    assert set(torch.zeros(64).random_(5, 7).tolist()) == {5.0, 6.0}
+
+
+def test_pairs_of_names_and_parameters_are_parameters():
+    model = torch.nn.Linear(3, 2)
+
+    for params in (model.named_parameters(), [{"params": model.named_parameters()}]):
+        assert len(torch.optim.SGD(params, lr=0.1).param_groups[0]["params"]) == 2

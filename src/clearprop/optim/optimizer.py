@@ -120,7 +120,7 @@ class Optimizer(Examined):
         """Add parameters with options of their own: `{"params": [...], "lr": 0.01}`, also an `initial_lr`."""
         options = dict(entry)
         params, first = options.pop("params"), options.pop("initial_lr", None)
-        params = [params] if isinstance(params, Tensor) else list(params)
+        params = [params] if isinstance(params, Tensor) else [_unnamed(p) for p in params]
         called = f"{type(self).__name__}(params)"
         unknown = [name for name in options if name not in self.defaults]
         if unknown:
@@ -390,6 +390,12 @@ def _new_counter() -> Tensor:
 
 def _said(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
+def _unnamed(entry: Any) -> Any:
+    """Return a parameter, also of a pair that `named_parameters()` gives."""
+    pair = isinstance(entry, tuple) and len(entry) == 2 and isinstance(entry[0], str)
+    return entry[1] if pair else entry
 
 
 def _number(value: Any) -> float:

@@ -18,7 +18,7 @@ from clearprop.torch.answering import answering, tensors_of
 from clearprop.torch.chance import Generator, default_generator
 from clearprop.torch.dtypes import Size, device, dtype, finfo, get_default_dtype, iinfo, set_default_dtype
 from clearprop.torch.gradients import enable_grad, inference_mode, is_grad_enabled, no_grad, set_grad_enabled
-from clearprop.torch.names import FUNCTIONS, PLAIN
+from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN
 from clearprop.torch.tensors import Tensor, nearest
 
 __version__ = "2.0.0+clearprop"
@@ -44,6 +44,15 @@ _SUBMODULES = (
 )
 _FILES = ("save", "load")
 _ELSEWHERE = {"vmap": "func", "autocast": "amp"}
+_OF_LAYERS = frozenset((
+    "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d",
+    "avg_pool1d", "max_pool1d", "max_pool2d", "max_pool3d", "adaptive_avg_pool1d", "layer_norm",
+    "rms_norm", "bilinear", "celu", "selu", "rrelu", "threshold", "hardshrink", "prelu",
+    "pairwise_distance", "cosine_similarity", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle",
+    "pdist",
+))  # fmt: skip
+"""Functions of `nn.functional` that have their names here, too."""
+
 _OLD = {"FloatTensor": "float32", "DoubleTensor": "float64", "LongTensor": "int64", "IntTensor": "int32"}
 _OLD |= {"BoolTensor": "bool", "ByteTensor": "uint8"}
 _WANTED = {
@@ -98,6 +107,17 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     return result_type(PLAIN["zeros"](1, dtype=type1), PLAIN["zeros"](1, dtype=type2))
 
 
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Tell whether numbers of one dtype may be written into a tensor of another: kinds lose nothing.
+
+    >>> can_cast(dtypes.float64, dtypes.float32), can_cast(dtypes.float32, dtypes.int64)
+    (True, False)
+    """
+    kinds = "buif"
+    before, after = kinds.index(from_.numpy.kind), kinds.index(to.numpy.kind)
+    return before <= after or {before, after} == {1, 2}
+
+
 def typename(obj: Any) -> str:
     """Return the name of a tensor's type, or of a class."""
     return str(obj.type()) if isinstance(obj, Tensor) else f"{type(obj).__module__}.{type(obj).__name__}"
@@ -129,9 +149,13 @@ def __getattr__(name: str) -> Any:
         return _ASKED.setdefault(name, answering(f"torch.{name}", FUNCTIONS[name], tensors_of(name)))
     if name in dtypes.NAMES:
         return dtypes.NAMES[name]
+    if name in _OF_LAYERS:
+        return getattr(importlib.import_module("clearprop.torch.nn.functional"), name)
+    if name.endswith("_") and (name in METHODS or name[:-1] in pointwise.WRITTEN):
+        return _ASKED.setdefault(name, lambda input, *args, **how: getattr(input, name)(*args, **how))
     if name in _OLD:
         return functools.partial(_old_way, dtypes.NAMES[_OLD[name]])
-    known = [*PLAIN, *FUNCTIONS, *dtypes.NAMES, *_SUBMODULES]
+    known = [*PLAIN, *FUNCTIONS, *dtypes.NAMES, *_SUBMODULES, *_OF_LAYERS]
     wanted, hint = _WANTED.get(name, ("there is no such name", nearest(name, known)))
     raise AttributeError(lesson(f"torch.{name}", wanted, hint=hint))
 

@@ -13,7 +13,7 @@ from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
 from clearprop.torch.pointwise import alike
 from clearprop.torch.reducing import norm, returned
-from clearprop.torch.tensors import Tensor, kept_apart, lift, lower, through, xp
+from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
 
 
 def _nodes(called: str, *xs: Any) -> list[Any]:
@@ -102,6 +102,12 @@ def addbmm(x: Any, batch1: Any, batch2: Any, *, beta: Any = 1, alpha: Any = 1) -
     return _more(x, FUNCTIONS["bmm"](batch1, batch2).sum(0), beta, alpha)
 
 
+@function
+def addr(x: Any, vec1: Any, vec2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """Return beta x + alpha times all products of an entry of vec1 and one of vec2."""
+    return _more(x, outer(vec1, vec2), beta, alpha)
+
+
 def _more(x: Any, product: Any, beta: Any, alpha: Any) -> Any:
     _nodes("addmm(x, a, b)", x, product)
     return beta * x + alpha * product
@@ -127,15 +133,21 @@ def kron(x: Any, y: Any) -> Any:
 
 
 @function
-def cross(x: Any, y: Any, dim: int = -1) -> Any:
-    """Return the cross product of vectors of length 3."""
+def cross(x: Any, y: Any, dim: int | None = None) -> Any:
+    """Return the cross product of vectors of length 3, along the first such axis where none is said."""
     a, b = _nodes("cross(x, y)", x, y)
+    if dim is None:
+        dim = next((i for i, n in enumerate(a.shape) if n == 3), -1)
     if a.ndim != b.ndim:
         got = f"{tuple(a.shape)} and {tuple(b.shape)}"
         raise RuntimeError(
             lesson("torch.cross(x, y)", "wants as many axes of both", got, hint="y.expand_as(x)")
         )
     return lift(xp.cross(a, b, axis=dim), "linalg_cross")
+
+
+def _cross(x: Any, y: Any, *, dim: int = -1) -> Any:
+    return cross(x, y, dim)
 
 
 @function
@@ -255,11 +267,12 @@ def _share(A: Any, atol: Any, rtol: Any) -> Any:
     """Return below which share of the largest a singular value counts as 0, by PyTorch's two tolerances."""
     if atol is None and rtol is None:
         return max(A.shape[-2:]) * np.finfo(A.node.dtype).eps
-    if not atol:
-        return lower(rtol) or 0.0
+    given = 0.0 if rtol is None else _number(rtol)
+    if atol is None:
+        return given
     largest = np.linalg.svd(A.node._value, compute_uv=False).max(-1)
-    share = np.maximum(np.asarray(lower(rtol) or 0.0), _number(atol) / np.where(largest == 0, 1, largest))
-    return share
+    largest = np.where(largest == 0, 1, largest)
+    return np.maximum(given, _number(atol) / largest)
 
 
 def _number(x: Any) -> Any:
@@ -284,10 +297,12 @@ def _matrix_rank(
     array = A.node._value
     sizes = np.abs(np.linalg.eigvalsh(array)) if hermitian else np.linalg.svd(array, compute_uv=False)
     if tol is None:
-        limit = (max(A.shape[-2:]) * np.finfo(array.dtype).eps) if atol is None and rtol is None else 0.0
-        share = np.asarray(limit if rtol is None else _number(rtol)) * sizes.max(-1, initial=0.0)
-        tol = np.maximum(share, _number(0.0 if atol is None else atol))
-    return lift(np.asarray((sizes > np.asarray(_number(tol))[..., None]).sum(-1)))
+        share = np.asarray(_share(A, None, rtol if atol is None or rtol is not None else 0.0))
+        least = 0.0 if atol is None else _number(atol)
+        tol = np.maximum(share * sizes.max(-1, initial=0.0), least)
+    limit = np.asarray(_number(tol))
+    above = sizes > limit[..., None]
+    return lift(np.asarray(above.sum(-1)))
 
 
 def _solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
@@ -348,7 +363,7 @@ LINALG: dict[str, Callable[..., Any]] = {
     "cholesky": _cholesky, "pinv": _pinv, "matrix_power": _matrix_power, "matrix_rank": _matrix_rank,
     "cond": _cond, "multi_dot": _multi_dot, "svdvals": _svdvals, "vander": _vander, "vecdot": _vecdot,
     "norm": _norm, "vector_norm": _vector_norm, "matrix_norm": _matrix_norm, "qr": _qr, "svd": _svd,
-    "lstsq": _lstsq, "solve_triangular": _solve_triangular, "cross": cross, "matmul": FUNCTIONS["matmul"],
+    "lstsq": _lstsq, "solve_triangular": _solve_triangular, "cross": _cross, "matmul": FUNCTIONS["matmul"],
     "diagonal": _diagonal,
 }  # fmt: skip
 for _name in ("eigh", "qr", "svd"):

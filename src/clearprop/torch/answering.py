@@ -13,7 +13,7 @@ import numpy as np
 
 from clearprop.advice import advice, of_value
 from clearprop.arguments import is_number, is_whole
-from clearprop.errors import Lesson, at_line, lesson, taught
+from clearprop.errors import Lesson, at_line, lesson, taught, whole
 from clearprop.refusal import COMPLAINTS, of_others, shown
 from clearprop.torch import dtypes
 
@@ -38,6 +38,9 @@ _WORDS = {
 """By a function: PyTorch's words for arguments that have other names here."""
 
 _METHOD = "torch.Tensor."
+_OPERANDS = frozenset(("x", "y", "elements", "test_elements"))
+"""Arguments that are tensors or numbers, where nothing else is said of them."""
+
 _WITH_CARE = frozenset(("out", "device"))
 _THEIRS = {"x": "input", "y": "other"}
 _QUOTED = re.compile("'([a-z]+)'")
@@ -62,6 +65,10 @@ def _plain(x: Any) -> Any:
     return x.node._value if hasattr(x, "node") else x
 
 
+def _is_operand(x: Any) -> bool:
+    return isinstance(x, (bool, np.bool_)) or _is_tensor(x) or is_number(x)
+
+
 def _as_tensor(name: str, x: Any) -> str:
     return (of_value(x) if x is None or callable(x) else "") or "torch.tensor(x)"
 
@@ -82,9 +89,11 @@ _KINDS = {
     "Tensor": _KindOfValue("a tensor", _is_tensor, _as_tensor),
     "int": _KindOfValue("a whole number", lambda x: is_whole(_plain(x)), _as_number),
     "float": _KindOfValue("a number", lambda x: isinstance(x, bool) or is_number(_plain(x)), _as_number),
+    "Operand": _KindOfValue("a tensor or a number", lambda x: _is_operand(x), _as_tensor),
     "bool": _KindOfValue("True or False", lambda x: isinstance(x, (bool, np.bool_)), _as_truth),
 }
 """By a parameter's annotation."""
+_OF_A_TYPE = (_KINDS["Tensor"], _KINDS["Operand"])
 
 
 def _kind(parameter: inspect.Parameter) -> tuple[_KindOfValue, bool] | None:
@@ -118,6 +127,8 @@ class _Asked:
             kind = _kind(parameter)
             if place < self.tensors and parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
                 kind = kind or (_KINDS["Tensor"], False)
+            if kind is None and name in _OPERANDS and parameter.default is parameter.empty:
+                kind = (_KINDS["Operand"], False)
             if kind is not None:
                 found[name] = kind
         return found
@@ -148,7 +159,7 @@ class _Asked:
                 continue
             if not kind.fits(value):
                 raise TypeError(self.wants(name, kind, value))
-            settled = settled and (kind is _KINDS["Tensor"] or isinstance(value, _SETTLED))
+            settled = settled and (kind in _OF_A_TYPE or isinstance(value, _SETTLED))
         return settled
 
     def wants(self, name: str, kind: _KindOfValue, value: Any) -> Lesson:
@@ -244,22 +255,6 @@ def _raised_in(error: Exception) -> str:
     while trace is not None:
         name, trace = trace.tb_frame.f_code.co_filename, trace.tb_next
     return name
-
-
-def whole(text: Lesson, form: str) -> Lesson:
-    """Return a lesson with the parts that it lacks: where it was called, and how it is called.
-
-    >>> print(whole(lesson("torch.t(x)", "wants a matrix"), "torch.t(input)"))  # doctest: +ELLIPSIS
-    torch.t(x): wants a matrix.
-      At ...
-      Try torch.t(input).
-    """
-    head, *rest = text.split("\n")
-    if not any(line.startswith("  At ") for line in rest) and (line := at_line()):
-        rest.insert(0, f"  {line}")
-    if not any(line.startswith("  Try ") for line in rest):
-        rest.append(f"  Try {form}.")
-    return Lesson("\n".join([head, *rest]))
 
 
 _TENSORS = {

@@ -247,7 +247,10 @@ def _rewritten(draw: Any) -> Any:
 
 
 def _between(u: Any, shape: Any, generator: Any, a: float = 0.0, b: float = 1.0, **named: float) -> Any:
-    a, b = named.get("from", a), named.get("to", b)
+    a, b = named.pop("from", a), named.pop("to", b)
+    _refuse_others("t.uniform_(a, b)", named)
+    if not a <= b:
+        raise RuntimeError(lesson("t.uniform_(a, b)", "wants an a of at most b", f"{a}, {b}"))
     return u(shape, generator)._value * (b - a) + a
 
 
@@ -256,6 +259,8 @@ def _normal(u: Any, shape: Any, generator: Any, mean: float = 0.0, std: float = 
 
 
 def _exponential(u: Any, shape: Any, generator: Any, lambd: float = 1.0) -> Any:
+    if not lambd > 0:
+        raise RuntimeError(lesson("t.exponential_(lambd)", "wants a rate above 0", f"{lambd}"))
     return -np.log1p(-u(shape, generator)._value) / lambd
 
 
@@ -263,15 +268,37 @@ def _coins(u: Any, shape: Any, generator: Any, p: Any = 0.5) -> Any:
     return u(shape, generator)._value < (p.node._value if isinstance(p, Tensor) else p)
 
 
-def _whole(u: Any, shape: Any, generator: Any, low: int = 0, high: int | None = None, **named: int) -> Any:
-    low, high = named.get("from", low), named.get("to", high)
-    low, high = (low, high) if high is not None else (0, low or 1 << 24)
-    return np.floor(u(shape, generator)._value * (high - low)) + low
+def _refuse_others(called: str, named: dict[str, Any]) -> None:
+    if named:
+        raise TypeError(lesson(called, "got an unexpected keyword argument", ", ".join(named)))
 
 
 METHODS["uniform_"], METHODS["normal_"] = _rewritten(_between), _rewritten(_normal)
 METHODS["exponential_"], METHODS["bernoulli_"] = _rewritten(_exponential), _rewritten(_coins)
-METHODS["random_"] = _rewritten(_whole)
+
+
+@method
+def random_(x: Tensor, *ends: int, generator: Any = None, **named: int) -> Tensor:
+    """Write whole numbers from the first end (or 0) to below the second, each as likely.
+
+    Without an end they are all that the dtype holds, of floats those that it holds exactly.
+    """
+    kind = x.node.dtype
+    given = dict(zip(("from", "to") if len(ends) > 1 else ("to",), ends, strict=False)) | named
+    low, high = given.pop("from", 0), given.pop("to", None)
+    _refuse_others("t.random_(low, high)", given)
+    if high is None:
+        high = (
+            1 << (np.finfo(kind).nmant + 1)
+            if kind.kind == "f"
+            else 2
+            if kind.kind == "b"
+            else np.iinfo(kind).max
+        )
+    if low >= high:
+        raise RuntimeError(lesson("t.random_(low, high)", "wants low below high", f"{low}, {high}"))
+    numbers = np.floor(uniform(tuple(x.shape), generator)._value * float(high - low)) + low
+    return x.write(cells.leaf(np.asarray(numbers).astype(kind)), "a random draw in place")
 
 
 @method

@@ -14,6 +14,7 @@ from clearprop.errors import lesson
 from clearprop.hooks import Handle
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
+from clearprop.torch.picking import one_entry
 from clearprop.torch.shaping import size_of, stack
 from clearprop.torch.tensors import (
     FUNCTIONS_OF_DATA,
@@ -331,8 +332,18 @@ def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tenso
 
 # --- other dtypes -----------------------------------------------------------------------------------------
 @method
-def to(x: Tensor, *where: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
+def to(
+    x: Tensor,
+    *where: Any,
+    dtype: Any = None,
+    device: Any = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+    other: Any = None,
+) -> Tensor:
     """Return the tensor in another dtype, or another tensor's, or on the cpu: itself if nothing changes."""
+    where = where if other is None else (*where, other)
     for word in where:
         if isinstance(word, Tensor):
             dtype = word.dtype
@@ -457,6 +468,7 @@ def zero_(x: Tensor) -> Tensor:
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one number everywhere."""
     node = x.node
+    one_entry("t.fill_(v)", value)
     refuse_unfit("t.fill_(v)", value, node.dtype)
     if isinstance(value, Tensor):
         return x.write(xp.broadcast_to(cast(kept_apart(value)[0], node.dtype), node.shape), "t.fill_(v)")
@@ -466,6 +478,9 @@ def fill_(x: Tensor, value: Any) -> Tensor:
 @method
 def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     """Write another tensor's numbers, as this one's dtype."""
+    if not isinstance(source, (Tensor, bool, np.generic)) and not is_number(source):
+        hint = "torch.as_tensor(source)"
+        raise TypeError(lesson("t.copy_(source)", "wants a tensor or a number", f"{source!r:.40}", hint=hint))
     given = kept_apart(source)[0] if isinstance(source, Tensor) else cells.leaf(np.asarray(source))
     return x.write(cast(given, x.node.dtype), "t.copy_(source)")
 
@@ -574,6 +589,65 @@ def register_post_accumulate_grad_hook(x: Tensor, hook: Any) -> Any:
 def pin_memory(x: Tensor, device: Any = None) -> Tensor:
     """Return the tensor: there is no other device that would fetch it."""
     return x
+
+
+@plain
+def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a number as a tensor without axes, a float unless another dtype is asked for."""
+    value = _one_number("torch.scalar_tensor(s)", s)
+    return made(
+        np.asarray(value, dtypes.default()) if dtype is None else np.asarray(value),
+        dtype,
+        device,
+        requires_grad,
+    )
+
+
+def _window(name: str, *weights: float) -> Any:
+    """Return a maker of windows: sums of cosines over N points, or N - 1 where they are not periodic."""
+
+    def window(
+        window_length: int,
+        periodic: bool = True,
+        *,
+        dtype: Any = None,
+        device: Any = None,
+        requires_grad: bool = False,
+    ) -> Tensor:
+        n = size_of(window_length)[0]
+        turns = 2 * np.pi * np.arange(n) / max(n if periodic else n - 1, 1)
+        parts = (w * np.cos(k * turns) for k, w in enumerate(weights))
+        array = sum(parts, np.zeros(n)) if n > 1 else np.ones(n)
+        return made(array.astype(dtypes.default()), dtype, device, requires_grad)
+
+    window.__name__, window.__doc__ = name, f"Return {name.split('_')[0]}'s window of so many points."
+    return window
+
+
+PLAIN["hann_window"] = _window("hann_window", 0.5, -0.5)
+PLAIN["blackman_window"] = _window("blackman_window", 0.42, -0.5, 0.08)
+
+
+@plain
+def hamming_window(
+    window_length: int,
+    periodic: bool = True,
+    alpha: float = 0.54,
+    beta: float = 0.46,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Return Hamming's window of so many points: alpha - beta cos(2 pi k / N)."""
+    made_of = _window("hamming_window", alpha, -beta)
+    return made_of(window_length, periodic, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+@function
+def fill(x: Tensor, value: Any) -> Tensor:
+    """Return a tensor like x with one number everywhere."""
+    return fill_(FUNCTIONS["clone"](x), value)
 
 
 @plain

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from clearprop.arguments import is_number as is_real
 from clearprop.errors import lesson
 from clearprop.torch import cells
-from clearprop.torch.names import FUNCTIONS, function, method
+from clearprop.torch.names import FUNCTIONS, function, method, plain
 from clearprop.torch.pointwise import alike
 from clearprop.torch.tensors import Node, Tensor, cast, constant, kept_apart, lift, op, refuse_unfit, xp
 
@@ -149,6 +150,8 @@ def _paired(called: str, x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any, 
 @function
 def take_along_dim(x: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
     """Return what an index along one axis points to, with the other axes broadcast."""
+    if dim is None:
+        x, indices = x.reshape(-1), indices.reshape(-1)
     return lift(xp.take_along_axis(kept_apart(x)[0], indices.node, dim), "gather")
 
 
@@ -180,7 +183,7 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     if mask.node.dtype.kind != "b":
         wanted = "masked_fill_ only supports boolean masks"
         raise RuntimeError(lesson("t.masked_fill(mask, v)", wanted, f"{mask.dtype}", hint="mask.bool()"))
-    _one_entry("t.masked_fill(mask, v)", value)
+    one_entry("t.masked_fill(mask, v)", value)
     node = kept_apart(x)[0]
     refuse_unfit("t.masked_fill(mask, v)", value, node.dtype)
     filled = (
@@ -189,8 +192,12 @@ def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     return lift(op("where")(mask.node, filled, node), "masked_fill")
 
 
-def _one_entry(called: str, value: Any) -> None:
-    """Raise RuntimeError for a value that has axes, where one number is written everywhere."""
+def one_entry(called: str, value: Any) -> None:
+    """Raise an error for what has axes, or is no number, where one number is written everywhere."""
+    if not isinstance(value, (Tensor, bool, np.bool_)) and not is_real(value):
+        raise TypeError(
+            lesson(called, "wants a number", f"{value!r:.40}", hint="a number, or a tensor without axes")
+        )
     if isinstance(value, Tensor) and value.ndim:
         got = f"shape {tuple(value.shape)}"
         raise RuntimeError(
@@ -228,6 +235,7 @@ def _numbered(node: Node, where: Any, dim: int) -> Any:
 def _source(value: Any, node: Any, where: Any) -> Any:
     """Return what is scattered: a number everywhere, or the first entries of a tensor along each axis."""
     if not isinstance(value, Tensor):
+        one_entry("torch.scatter(x, dim, index, src)", value)
         refuse_unfit("torch.scatter(x, dim, index, value)", value, node.dtype)
         return constant(np.full(where.shape, value, node.dtype))
     new = cast(kept_apart(value)[0], node.dtype)
@@ -253,7 +261,7 @@ def scatter(
 
 
 @function
-def scatter_add(x: Tensor, dim: int, index: Tensor, src: Any) -> Tensor:
+def scatter_add(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     """Return x with entries of `src` added at the places along `dim` that `index` says."""
     node, where, dim = _paired("torch.scatter_add(x, dim, index)", x, dim, index)
     _same_kind("torch.scatter_add(x, dim, index, src)", x, src)
@@ -347,14 +355,14 @@ def index_copy(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
 @function
 def index_fill(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Return x with a number in the places of these numbers along an axis."""
-    _one_entry("torch.index_fill(x, dim, index, value)", value)
+    one_entry("torch.index_fill(x, dim, index, value)", value)
     node, places = _along(x, dim, index)
     new = cast(alike(value)[0], node.dtype)
     return lift(cells.put(node, places, xp.broadcast_to(new, places.shape)), "index_fill")
 
 
 @function
-def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
+def index_put(x: Tensor, indices: Any, values: Tensor, accumulate: bool = False) -> Tensor:
     """Return x with values at an index; added to what is there with `accumulate`."""
     _same_kind("torch.index_put(x, indices, values)", x, values)
     node = kept_apart(x)[0]
@@ -366,6 +374,55 @@ def index_put(x: Tensor, indices: Any, values: Any, accumulate: bool = False) ->
 def _along(x: Tensor, dim: int, index: Tensor) -> tuple[Any, Any]:
     node, where = kept_apart(x)[0], _whole_numbers("an index along an axis", index)
     return node, np.take(np.arange(node.size).reshape(node.shape), np.atleast_1d(where), axis=dim)
+
+
+@method
+def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """Write entries at these places, counted through the whole; add them with `accumulate`."""
+    return x.write(put(x, index, source, accumulate).node, "t.put_(index, source)")
+
+
+@function
+def put(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """Return x with entries at these places, counted through the whole; added with `accumulate`."""
+    called = "torch.put(x, index, source)"
+    _same_kind(called, x, source)
+    node, where = kept_apart(x)[0], _whole_numbers(called, index)
+    if where.size != source.node.size:
+        got = f"{source.node.size} for {where.size}"
+        raise RuntimeError(lesson(called, "wants an entry for each place", got))
+    places = np.arange(node.size)[where.reshape(-1)]
+    new = op("reshape")(kept_apart(source)[0], (-1,))
+    return lift(_added(node, places, new) if accumulate else cells.put(node, places, new), "put")
+
+
+@function
+def select_scatter(x: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """Return x with a tensor in the place of one entry along an axis."""
+    return _with_part("select_scatter", x, src, FUNCTIONS["select"], dim, index)
+
+
+@function
+def diagonal_scatter(x: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """Return x with a tensor in the place of a diagonal."""
+    return _with_part("diagonal_scatter", x, src, FUNCTIONS["diagonal"], offset, dim1, dim2)
+
+
+def _with_part(name: str, x: Tensor, src: Tensor, view: Any, *where: int) -> Tensor:
+    """Return x with a tensor in the place of what a function of shapes sees of it."""
+    node = kept_apart(x)[0]
+    places = view(lift(np.arange(node.size).reshape(node.shape)), *where).node._value
+    if tuple(src.shape) != places.shape:
+        got = f"shape {tuple(src.shape)} for {places.shape}"
+        raise RuntimeError(lesson(f"torch.{name}(x, src)", "wants src of the part's shape", got))
+    return lift(cells.put(node, places, cast(kept_apart(src)[0], node.dtype)), name)
+
+
+@plain
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """Return the places along each axis of entries that are counted through the whole."""
+    found = np.unravel_index(_whole_numbers("torch.unravel_index(indices, shape)", indices), tuple(shape))
+    return tuple(lift(np.asarray(places, np.int64)) for places in found)
 
 
 @function

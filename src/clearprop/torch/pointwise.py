@@ -40,6 +40,11 @@ ALIKE = {  # the dtype stays
     "isnan": "isnan", "isinf": "isinf", "isfinite": "isfinite", "logical_not": "logical_not", "bitwise_not": "invert",
     "signbit": "signbit", "positive": "positive",
 }
+WRITTEN = FLOATING.keys() | ALIKE.keys() - {"isnan", "isinf", "isfinite", "signbit"} | {
+    "clamp", "clamp_min", "clamp_max", "clip", "square", "round", "frac", "rsqrt", "logit", "nan_to_num", "xlogy", "ldexp",
+    "dropout", "index_put",
+}  # fmt: skip
+"""What `torch.name_(x)` writes into x."""
 _NOT_OF_TRUTHS = frozenset(("abs", "absolute", "floor", "ceil", "trunc", "fix", "relu", "positive"))
 ARITHMETIC = {  # of the dtype that PyTorch promotes both to
     "mul": "multiply", "multiply": "multiply", "maximum": "maximum", "minimum": "minimum", "fmax": "fmax", "fmin": "fmin",
@@ -384,6 +389,37 @@ def heaviside(x: Any, values: Any) -> Any:
     """Return 0 below 0, 1 above it, and a value where x is 0; of one dtype."""
     _of_one_dtype("torch.heaviside(x, values)", x, values)
     return lift(cast(op("heaviside")(*kept_apart(x, values)), x.node.dtype), "heaviside")
+
+
+def _of_whole_numbers(name: str) -> Callable[..., Any]:
+    def of_whole_numbers(x: Any, y: Any, *, out: Any = None) -> Any:
+        if _kinds(x, y) - {"i", "u"}:
+            wanted = "is of whole numbers"
+            raise NotImplementedError(lesson(f"torch.{name}(x, y)", wanted, f"{x.dtype}", hint="x.long()"))
+        return of_two(name, name, x, y)
+
+    return of_whole_numbers
+
+
+FUNCTIONS["gcd"], FUNCTIONS["lcm"] = _of_whole_numbers("gcd"), _of_whole_numbers("lcm")
+
+
+@function
+def isposinf(x: Any, *, out: Any = None) -> Any:
+    """Return which entries are infinite and above 0."""
+    return FUNCTIONS["eq"](x, float("inf"))
+
+
+@function
+def isneginf(x: Any, *, out: Any = None) -> Any:
+    """Return which entries are infinite and below 0."""
+    return FUNCTIONS["eq"](x, float("-inf"))
+
+
+@function
+def isreal(x: Any) -> Any:
+    """Return which entries have no imaginary part: all."""
+    return FUNCTIONS["ones_like"](x, dtype=dtypes.boolean)
 
 
 @function

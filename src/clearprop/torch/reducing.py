@@ -38,9 +38,10 @@ def returned(name: str, f: Any) -> Any:
     return named
 
 
+Operand = Any  # a tensor or a number
 PAIRS: dict[str, Any] = {
     name: type(name, (Placed,), {"__slots__": ()})
-    for name in ("max", "min", "cummax", "cummin", "sort", "topk", "kthvalue", "median", "mode")
+    for name in ("max", "min", "cummax", "cummin", "sort", "topk", "kthvalue", "median", "nanmedian", "mode")
 }
 
 
@@ -146,6 +147,8 @@ def _extreme(name: str, of_two: str) -> Any:
         if (isinstance(dim, Tensor) and isinstance(x, Tensor)) or other is not None:
             return FUNCTIONS[of_two](x, dim if other is None else other)
         if dim is None:
+            if keepdim:
+                raise TypeError(lesson(f"torch.{name}(x, keepdim=True)", "wants dim, too", hint="dim=-1"))
             return lift(op(name)(kept_apart(x)[0]), name)
         return _chosen(name, x, dim, keepdim)
 
@@ -276,8 +279,47 @@ def nansum(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None)
 @function
 def nanmean(x: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
     """Return the mean of what is not NaN."""
+    if dtype is not None:
+        _floats("nanmean", PLAIN["zeros"](0, dtype=dtype))
     _floats("nanmean", x)
     return lift(np.nanmean(_as(x, dtype), axis=_axis(dim), keepdims=keepdim), "nanmean")
+
+
+@function
+def nanmedian(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+    """Return the median of what is not NaN, of an even number of entries the lower one; NaN where all are."""
+    node = _floats("nanmedian", x)
+    if dim is None:
+        return nanmedian(lift(np.reshape(node, (-1,))), 0).values
+    known = np.sum(~np.isnan(node._value), axis=dim, keepdims=True)
+    index = np.take_along_axis(_order(node, dim, False), np.maximum((known + 1) // 2 - 1, 0), dim)
+    return PAIRS["nanmedian"](*_found_at(node, index, dim, keepdim))
+
+
+@function
+def nanquantile(
+    x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear"
+) -> Any:
+    """Return the value below which a share q of the entries that are not NaN lies."""
+    node = _floats("nanquantile", x)
+    shares = q.node._value if isinstance(q, Tensor) else q
+    return lift(
+        xp.nanquantile(node, shares, axis=dim, keepdims=keepdim, method=interpolation).astype(node.dtype),
+        "nanquantile",
+    )
+
+
+@function
+def gradient(x: Any, *, spacing: Any = 1, dim: Any = None, edge_order: int = 1) -> Any:
+    """Return slopes along each axis, from neighbours on both sides; one tensor per axis."""
+    node = real(x)
+    axes = range(node.ndim) if dim is None else [dim] if is_whole(dim) else list(dim)
+    steps = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(axes)
+    plain = [np.asarray(getattr(lower(s), "_value", s), node.dtype) for s in steps]
+    return tuple(
+        lift(xp.gradient(node, step[()], axis=axis, edge_order=edge_order), "gradient")
+        for axis, step in zip(axes, plain, strict=True)
+    )
 
 
 @function
@@ -290,6 +332,8 @@ def count_nonzero(x: Any, dim: Any = None) -> Any:
 def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
     """Return the value below which a share q of the entries lies."""
     shares = q.node._value if isinstance(q, Tensor) else q
+    if not isinstance(q, Tensor) and not isinstance(q, (int, float)):
+        raise TypeError(lesson("torch.quantile(x, q)", "wants q as a number or a tensor", f"{q!r:.40}"))
     if isinstance(q, Tensor) and (q.node.dtype != x.node.dtype or q.ndim > 1):
         got = f"shape {tuple(q.shape)}, {q.dtype}"
         raise RuntimeError(
@@ -417,8 +461,8 @@ def histc(x: Any, bins: int = 100, min: float = 0, max: float = 0) -> Any:
 
 @function
 def searchsorted(
-    sorted_sequence: Any,
-    x: Any,
+    sorted_sequence: Tensor,
+    x: Operand,
     *,
     out_int32: bool = False,
     right: bool = False,
@@ -434,9 +478,6 @@ def searchsorted(
     ordered, wanted = lower(sorted_sequence)._value, np.asarray(getattr(lower(x), "_value", x))
     if not ordered.ndim:
         raise RuntimeError(lesson(called, "wants a sequence with an axis", "shape ()"))
-    if isinstance(x, Tensor) and ordered.dtype != wanted.dtype:
-        got = f"{sorted_sequence.dtype} and {x.dtype}"
-        raise RuntimeError(lesson(called, "wants both of one dtype", got, hint="x.to(sorted_sequence.dtype)"))
     if sorter is not None:
         ordered = np.take_along_axis(ordered, sorter.node._value, -1)
     kind = np.int32 if out_int32 else np.int64
@@ -450,7 +491,7 @@ def searchsorted(
 
 
 @function
-def bucketize(x: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Any:
+def bucketize(x: Operand, boundaries: Tensor, *, out_int32: bool = False, right: bool = False) -> Any:
     """Return in which bucket between ordered boundaries each entry lies."""
     return searchsorted(boundaries, x, right=right, out_int32=out_int32)
 

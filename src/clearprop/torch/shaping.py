@@ -11,6 +11,7 @@ import numpy as np
 from clearprop.arguments import is_whole
 from clearprop.errors import lesson
 from clearprop.torch import cells
+from clearprop.torch.dtypes import Size
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.pointwise import alike, result_type
 from clearprop.torch.tensors import Tensor, constant, kept_apart, lift, op, xp
@@ -191,7 +192,9 @@ FUNCTIONS["moveaxis"] = movedim
 @function
 def adjoint(x: Tensor) -> Tensor:
     """Return the same memory with the last two axes exchanged."""
-    return transpose(x, -2, -1)
+    if x.ndim == 1:
+        raise RuntimeError(lesson("torch.adjoint(x)", "wants matrices", "a vector", hint="x[None]"))
+    return transpose(x, -2, -1) if x.ndim else x
 
 
 @method
@@ -219,6 +222,30 @@ def expand_as(x: Tensor, other: Tensor) -> Tensor:
 def broadcast_to(x: Tensor, *size: Any) -> Tensor:
     """Return the same memory repeated to a shape."""
     return expand(x, *size)
+
+
+@plain
+def broadcast_shapes(*shapes: Any) -> Any:
+    """Return the shape that all of them are repeated to, of which a number is one of one axis."""
+    given = [lengths((shape,)) for shape in shapes]
+    try:
+        return Size(np.broadcast_shapes(*given))
+    except ValueError as error:
+        raise RuntimeError(
+            lesson("torch.broadcast_shapes(...)", "wants shapes that fit", f"{given}")
+        ) from error
+
+
+@method
+def sum_to_size(x: Tensor, *size: Any) -> Tensor:
+    """Return the sum along the axes that a shape has been repeated along to x's: a gradient's way back."""
+    wanted = lengths(size)
+    lead = x.ndim - len(wanted)
+    if lead < 0 or any(n not in (1, m) for n, m in zip(wanted, x.shape[lead:], strict=True)):
+        got = f"{wanted} for {tuple(x.shape)}"
+        raise RuntimeError(lesson("t.sum_to_size(*size)", "wants a shape that is repeated to x's", got))
+    axes = [d for d in range(x.ndim) if d < lead or (wanted[d - lead] == 1 != x.shape[d])]
+    return reshape(FUNCTIONS["sum"](x, axes), wanted) if axes else x
 
 
 @plain
@@ -334,11 +361,10 @@ _LISTS = (list, tuple)
 
 
 def _joined(called: str, tensors: Any) -> list[Any]:
-    if isinstance(tensors, Tensor):
-        tensors = tuple(tensors)
-    several = tensors.__class__ in _LISTS or isinstance(tensors, Iterable)
+    several = isinstance(tensors, _LISTS)
     if not several or not all(isinstance(x, Tensor) for x in tensors):
-        got, hint = repr(tensors)[:60], f"torch.{called}((x, y))"
+        is_one = isinstance(tensors, (Tensor, Iterable)) and not several
+        got, hint = repr(tensors)[:60], f"torch.{called}({'tuple(x)' if is_one else '(x, y)'})"
         raise TypeError(lesson(f"torch.{called}(tensors)", "wants a sequence of tensors", got, hint=hint))
     if not tensors:
         wanted = "expected a non-empty list of Tensors"
@@ -413,6 +439,8 @@ def repeat_interleave(
     """Return every entry that many times in a row; of numbers of times alone the places that they say."""
     if repeats is None:
         x, repeats = lift(np.arange(_counted(x).size)), x
+    if isinstance(repeats, bool):
+        raise TypeError(lesson("torch.repeat_interleave(x, repeats)", "wants a whole number", f"{repeats}"))
     node = kept_apart(x)[0]
     if dim is None:
         node, dim = np.reshape(node, (-1,)), 0
@@ -553,13 +581,13 @@ def block_diag(*tensors: Any) -> Tensor:
 
 
 @method
-def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
+def contiguous(x: Tensor, *, memory_format: Any = None) -> Tensor:
     """Return the tensor with its entries in the order of its axes in memory: itself, or a copy."""
     return x if METHODS["is_contiguous"](x) else lift(np.copy(kept_apart(x)[0]), "clone")
 
 
 @method
-def is_contiguous(x: Tensor, memory_format: Any = None) -> bool:
+def is_contiguous(x: Tensor, *, memory_format: Any = None) -> bool:
     """Tell whether the entries lie in memory in the order of its axes."""
     return layout(x).flags.c_contiguous
 
@@ -587,7 +615,7 @@ def layout(x: Tensor) -> Any:
 
 
 @function
-def clone(x: Tensor, memory_format: Any = None) -> Tensor:
+def clone(x: Tensor, *, memory_format: Any = None) -> Tensor:
     """Return a copy with a memory of its own, through which gradients pass."""
     node = kept_apart(x)[0]
     if not node.requires_grad:

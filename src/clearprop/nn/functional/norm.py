@@ -268,6 +268,18 @@ def _last_axes(called: str, x: Any, shape: Any, *tensors: Any) -> tuple[int, ...
     return tuple(range(-len(shape), 0))
 
 
-def as_shape(shape: int | Sequence[int]) -> tuple[int, ...]:
-    """Return a shape that was given as one number or several."""
-    return (operator.index(shape),) if hasattr(shape, "__index__") else tuple(map(operator.index, shape))
+def as_shape(shape: Any) -> tuple[int, ...]:
+    """Return a shape that was given as one number or several, of which an array may hold them.
+
+    >>> as_shape(3), as_shape((2, 3)), as_shape(np.array([2, 3]))
+    ((3,), (2, 3), (2, 3))
+    """
+    alone = getattr(shape, "ndim", 0) == 0 and hasattr(shape, "__index__")
+    try:
+        found = (operator.index(shape),) if alone else tuple(map(operator.index, shape))
+    except TypeError:
+        found = ()
+    if not found or isinstance(shape, (bool, str)):
+        wanted, hint = "wants the lengths of the last axes as whole numbers", "normalized_shape=x.shape[-1]"
+        raise TypeError(lesson("normalized_shape=", wanted, f"{shape!r:.40}", "", hint))
+    return found

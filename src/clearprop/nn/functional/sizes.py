@@ -18,7 +18,8 @@ def each(called: str, name: str, given: Any, axes: int, least: int = 0) -> tuple
     ((2, 2), (0, 1))
     """
     try:
-        numbers = tuple(map(operator.index, given)) if isinstance(given, (tuple, list)) else None
+        several = isinstance(given, (tuple, list)) or getattr(given, "ndim", 0) > 0
+        numbers = tuple(map(operator.index, given)) if several else None
         numbers = (operator.index(given),) * axes if numbers is None else numbers
     except TypeError:
         numbers = ()

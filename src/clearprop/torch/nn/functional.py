@@ -9,6 +9,8 @@ from typing import Any
 
 from clearprop.errors import lesson
 from clearprop.nn import functional as own
+from clearprop.refusal import form, shown
+from clearprop.torch.answering import REFUSALS, tell
 from clearprop.torch.names import FUNCTIONS
 from clearprop.torch.nn.places import placed, tensors_before
 from clearprop.torch.tensors import nearest, through
@@ -33,6 +35,14 @@ def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(f)
     def function(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return answered(args, kwargs)
+        except REFUSALS as error:
+            given = [*map(shown, args), *(f"{word}={shown(x)}" for word, x in kwargs.items())]
+            tell(f"F.{name}({', '.join(given)})", form(f, f"F.{name}"), args, error)
+            raise
+
+    def answered(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not kwargs and len(args) <= tensors:
             return computing(*args)
         args = placed(name, args, kwargs)

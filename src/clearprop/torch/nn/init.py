@@ -9,14 +9,20 @@ from typing import Any
 import numpy as np
 
 from clearprop import modes
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.nn import init as own
-from clearprop.torch.tensors import Node, nearest
+from clearprop.torch.tensors import Node, Tensor, nearest
 
 
 def _written(f: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(f)
     def initialiser(tensor: Any, *args: Any, generator: Any = None, **kwargs: Any) -> Any:
+        if not isinstance(tensor, Tensor):
+            called = f"torch.nn.init.{f.__name__}(tensor=)"
+            got = f"{tensor!r:.40}"
+            where = at_line()
+            hint = "torch.empty(2, 3)"
+            raise TypeError(lesson(called, "wants a tensor", got, where, hint))
         fresh = Node(np.array(tensor.node._value), requires_grad=False)
         with modes.no_grad():
             f(fresh, *args, **kwargs)
@@ -34,6 +40,6 @@ calculate_gain: Callable[..., Any] = own.calculate_gain
 def __getattr__(name: str) -> Any:
     if name in KNOWN:
         return KNOWN[name]
-    raise AttributeError(
-        lesson(f"torch.nn.init.{name}", "there is no such initialiser", hint=nearest(name, [*KNOWN]))
-    )
+    called = f"torch.nn.init.{name}"
+    hint = nearest(name, [*KNOWN])
+    raise AttributeError(lesson(called, "there is no such initialiser", hint=hint))

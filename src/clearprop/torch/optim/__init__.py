@@ -26,6 +26,8 @@ def _leaves(entries: Any) -> list[Any]:
     if isinstance(entries, Tensor):
         wanted = "params argument given to the optimizer should be an iterable of Tensors or dicts"
         raise TypeError(lesson("torch.optim.Optimizer(params)", wanted, "torch.FloatTensor", hint="[tensor]"))
+    if hasattr(entries, "parameters") or not hasattr(entries, "__iter__"):
+        return entries  # refused where every optimizer begins
     found = []
     for entry in entries:
         if isinstance(entry, Mapping):
