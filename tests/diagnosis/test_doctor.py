@@ -445,20 +445,21 @@ def test_layers_in_a_row_without_an_activation(digits, between):
 class Ways(nn.Module):
     """Two layers in a row, where what lies between them may go another way too."""
 
-    def __init__(self, around):
+    def __init__(self, around, doubled):
         super().__init__()
         self.first, self.second, self.last = nn.Linear(64, 32), nn.Linear(32, 32), nn.Linear(32, 10)
-        self.around = around
+        self.around, self.doubled = around, doubled
 
     def forward(self, x):
         h = self.first(x)
-        bent = np.maximum(self.second(h + h), 0)
+        bent = np.maximum(self.second(h + h if self.doubled else h), 0)
         return self.last(h + bent if self.around else bent)
 
 
 @pytest.mark.parametrize("around", [True, False])
-def test_a_layer_whose_output_goes_around_the_next_is_not_in_vain(digits, around):
-    names = doctor(Ways(around), digits).names
+@pytest.mark.parametrize("doubled", [True, False])
+def test_a_layer_whose_output_goes_around_the_next_is_not_in_vain(digits, around, doubled):
+    names = doctor(Ways(around, doubled), digits).names
 
     assert names == (() if around else ("layers in a row without an activation",))
 
