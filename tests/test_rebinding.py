@@ -762,3 +762,26 @@ def test_a_view_of_examples_that_has_a_name_is_seen_in_a_compiled_step():
 
     with pytest.raises(TypeError, match="another name, a view or an owner"):
         clearprop.compile(vmap(f))(np.stack([X, X]))
+
+
+@pytest.mark.parametrize("run", [lambda f: f, clearprop.compile], ids=["eager", "compiled"])
+@pytest.mark.parametrize("rows", [3, 2])
+def test_a_value_of_more_axes_than_its_place_is_refused(run, rows):
+    """It was the first of its rows that was stored."""
+
+    def f(x):
+        y = x * 1.0
+        y[0] = x[:rows]
+        return y.sum()
+
+    with pytest.raises(ValueError, match="could not broadcast"):
+        run(f)(Tensor(np.ones((3, 3))))
+
+
+def test_axes_of_length_1_before_a_place_are_left_out():
+    def f(x):
+        y = x * 1.0
+        y[0] = 2 * x[None, 1:2]
+        return y.sum()
+
+    assert grad(f)(np.ones((2, 3))).tolist() == [[0] * 3, [3] * 3]

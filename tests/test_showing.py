@@ -1,6 +1,8 @@
 """Tensors that show one memory, without a graph: a change of one is seen by all, as with NumPy's arrays."""
 
+import array
 import copy
+import mmap
 import pickle
 
 import numpy as np
@@ -224,3 +226,66 @@ def test_many_views_are_forgotten_when_they_are_gone():
         y[0]
     assert len(y.family) < 5
     assert clearprop.showing.showing(y) == [y]
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [bytes(32), bytearray(32), mmap.mmap(-1, 32), array.array("d", [0.0] * 4)],
+    ids=lambda m: type(m).__name__,
+)
+def test_what_shows_memory_that_is_not_numpys_leaves_that_as_it_was(memory):
+    y = clearprop.from_numpy(np.frombuffer(memory), requires_grad=False)
+    first, turned = y[:2], y[::-1]
+    y += 1
+    turned[3] = 5
+
+    assert first.value.tolist() == [5, 1]
+    assert y.value.tolist() == [5, 1, 1, 1]
+    assert np.frombuffer(memory).tolist() == [0, 0, 0, 0]
+
+
+def test_a_view_of_memory_with_gaps_is_refused():
+    y = clearprop.from_numpy(np.asarray(memoryview(np.zeros(6))[::2]), requires_grad=False)
+    first = y[:2]
+
+    with pytest.raises(TypeError, match="memory with gaps"):
+        y += 1
+    assert first.value.tolist() == [0, 0]
+
+
+def a_row_that_is_stored(y):
+    y[1:] = y[:-1]
+    y[0] = y[2]
+
+
+def a_row_that_is_taken_off(y):
+    y -= y[0]
+    y += y[:, ::-1]
+
+
+@pytest.mark.parametrize("change", [a_row_that_is_stored, a_row_that_is_taken_off])
+def test_a_recorded_step_changes_what_shows_a_view_of_its_own_line_alone(change):
+    wanted = A.copy()
+    change(wanted)
+
+    def step(x):
+        with no_grad():
+            y = x * 1.0
+            change(y)
+        return y
+
+    run = clearprop.compile(step)
+    for _ in range(2):
+        assert np.array_equal(run(Tensor(A)).value, wanted)
+
+
+def test_a_recorded_step_does_not_change_what_another_name_shows():
+    def step(x):
+        with no_grad():
+            y = x * 1.0
+            row = y[0]
+            y += row
+        return y, row
+
+    with pytest.raises(TypeError, match="another Tensor shows"):
+        clearprop.compile(step)(Tensor(A))

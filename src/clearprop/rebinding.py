@@ -118,6 +118,7 @@ class _Probe:
     """What an operator with `=` is tried on, to see how many references it brings along."""
 
     count = 0
+    other = 0
     stored = 0
 
     def __iadd__(self, y: Any) -> Any:
@@ -129,7 +130,7 @@ class _Probe:
 
 
 def _tried(probe: _Probe, y: Any) -> _Probe:
-    _Probe.count = references(probe)
+    _Probe.count, _Probe.other = references(probe), references(y)
     return probe
 
 
@@ -155,6 +156,10 @@ def usual(statement: str) -> int:
     elif statement == "stored":
         _Fresh()[0] = _Probe()
         return _Probe.stored
+    elif statement == "operand":
+        operand: Any = _Probe()
+        operand += _Probe()
+        return _Probe.other
     elif statement == "same":
         probe: Any = _Probe()
         probe += probe
@@ -162,6 +167,11 @@ def usual(statement: str) -> int:
         probe = _Probe()
         probe += 1
     return _Probe.count
+
+
+def is_own(refs: int, statement: str) -> bool:
+    """Whether what a statement takes is held by nothing else: `y[1]` in `y[0] = y[1]`."""
+    return _COUNTED and refs == usual(statement)
 
 
 def sole(tensor: Any, extra: int, new: Any, kept: int) -> bool:
@@ -340,10 +350,12 @@ def _owned(node: Any, kept: int) -> bool:
 
 
 def root_of(array: Any) -> Any:
-    """Return the array that has the memory which an array shows, or what else has it."""
-    while (base := getattr(array, "base", None)) is not None:
-        array = base
-    return array
+    """Return the last array below one: it has the memory, unless a file or bytes have it."""
+    root = array
+    while (array := getattr(array, "base", None)) is not None:  # a window has an object between, of no kind
+        if isinstance(array, np.ndarray):
+            root = array
+    return root
 
 
 def held_by(family: list[Any]) -> bool:
@@ -354,4 +366,5 @@ def held_by(family: list[Any]) -> bool:
         held += 1
         if x._value is not root and (x._value.base is not root or sys.getrefcount(x._value) != 2):
             return False  # somebody has its array, or one that lies between
-    return _COUNTED and root.__class__ is np.ndarray and sys.getrefcount(root) == held
+    own = root.__class__ is np.ndarray and root.base is None
+    return _COUNTED and own and sys.getrefcount(root) == held

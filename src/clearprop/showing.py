@@ -99,9 +99,12 @@ def change(tensor: Any, write: Callable[[Any], Any], family: list[Any]) -> None:
         x._value = array
 
 
-def seen_by_nobody_else(tensor: Any, call: str) -> None:
-    """Object where others show the memory of a Tensor: a recorded step would leave them what they were."""
-    if len(showing(tensor)) > 1:
+def seen_by_nobody_else(tensor: Any, call: str, own: Any = None) -> None:
+    """Object where others show the memory of a Tensor: a recorded step would leave them what they were.
+
+    A view that is the statement's `own` is gone when it has ended.
+    """
+    if any(x is not tensor and x is not own for x in showing(tensor)):
         wanted = "would change what another Tensor shows, which a recorded step does not follow"
         hint = "t = t.copy() before it, or a copy of the view"
         raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
@@ -121,10 +124,19 @@ def may_change(tensor: Any, call: str) -> list[Any]:
         hint += ", or the change of what it shows: w[i] -= step for w[i]"
         raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
     root = root_of(tensor._value)
-    if not tensor._value.flags.writeable and getattr(root, "flags", tensor._value.flags).writeable:
+    if not tensor._value.flags.writeable and root.flags.writeable:
         wanted = "would write where NumPy's own array is read-only, or has one entry for several"
         raise ValueError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
+    if root.base is not None and not _lies_close(root):
+        wanted = "would change a view of memory with gaps that NumPy has not made"
+        raise TypeError(lesson(call, wanted, f"t = {tensor!r}", at_line(), hint))
     return family
+
+
+def _lies_close(root: Any) -> bool:
+    """Whether a copy of an array lies as it does: what NumPy has made has no gaps, and runs forward."""
+    steps = zip(root.shape, root.strides, np.empty_like(root, subok=False).strides, strict=True)
+    return all(n == 1 or step == copied for n, step, copied in steps) or not root.size
 
 
 def _same_view(view: Any, root: Any, within: Any) -> Any:

@@ -17,6 +17,7 @@ from clearprop.errors import at_line, lesson, taught
 from clearprop.modes import Observer, mode
 from clearprop.rebinding import (
     held_by_a_class,
+    is_own,
     kind_of_statement,
     references,
     references_of_output,
@@ -87,6 +88,7 @@ class ChangedByHand:
 
     def __setitem__(self, index: Any, value: Any) -> None:
         tensor: Any = self
+        own = value if is_own(sys.getrefcount(value), "stored") else None  # `y[1:]` in `y[:-1] = y[1:]`
         if _computed(tensor, value):
 
             def made(old: Any, turned: dict[int, Any]) -> Any:
@@ -97,7 +99,7 @@ class ChangedByHand:
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
         recorder = mode.recorder
         if recorder is not None:
-            seen_by_nobody_else(tensor, "t[i] = v")
+            seen_by_nobody_else(tensor, "t[i] = v", own)
             tensor.value = _recorded_entries(recorder, tensor, index, value)
             return
         given = value._value if _is_tensor(value) else np.asarray(value)
@@ -142,6 +144,7 @@ def _update(tensor: Any, y: Any, name: str, written: Callable[[Any, Any], Any], 
     """Do `tensor sign y` as NumPy does it on an array: same shape, same dtype."""
     settle()
     refs = references(tensor)
+    own = y if is_own(references(y), "operand") else None
     call = f"t {sign} y"
     if _computed(tensor, y):
         if (found := _rebound(tensor, y, name, call, refs)) is not None:
@@ -158,7 +161,7 @@ def _update(tensor: Any, y: Any, name: str, written: Callable[[Any, Any], Any], 
     _allowed(tensor, y, call, f"t = t {sign[:-1]} y for a new Tensor", not fresh)
     recorded, given = mode.recorder is not None, y._value if _is_tensor(y) else y
     if recorded and not fresh:  # `w[i] -= y` stores what it has made of `w[i]` in w again
-        seen_by_nobody_else(tensor, call)
+        seen_by_nobody_else(tensor, call, own)
     family = [tensor] if recorded else may_change(tensor, call)
     try:
         if not recorded:
@@ -429,7 +432,10 @@ def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
     source[index] = np.arange(int(np.prod(chosen))).reshape(chosen)
     if not _is_tensor(value):
         value = np.asarray(value)
+    shape = value.shape
     while value.ndim > len(chosen):  # NumPy, too, leaves out leading axes of length 1
+        if value.shape[0] != 1:
+            raise ValueError(f"could not broadcast input array from shape {shape} into shape {chosen}")
         value = value[0]
     spread = ops["reshape"](ops["broadcast_to"](value, chosen), (-1,))
     return ops["where"](source >= 0, spread[np.maximum(source, 0)], tensor) if spread.shape[0] else tensor

@@ -97,6 +97,12 @@ WORDS = {
     "torch.heaviside(input=x, values=x)": "torch.heaviside(x, x)",
     "torch.bucketize(input=x, boundaries=v)": "torch.bucketize(x, v)",
     "torch.searchsorted(sorted_sequence=v, input=x)": "torch.searchsorted(v, x)",
+    "torch.where(condition=x > 0, input=x, other=-x)": "x.abs()",
+    "torch.where(x > 0, input=x, other=-x)": "x.abs()",
+    "torch.linalg.pinv(m, atol=1.8)": "torch.linalg.pinv(m, rtol=0.6)",
+    "torch.linalg.pinv(m[None], rtol=torch.tensor([0.6]))[0]": "torch.linalg.pinv(m, 0.6)",
+    "torch.linalg.qr(m, 'r')[1]": "torch.linalg.qr(m).R",
+    "m @ torch.linalg.lstsq(m, v[:2])[0]": "v[:2]",
     "torch.isin(elements=x, test_elements=v)": "torch.isin(x, v)",
     "torch.gather(x, 0, i, sparse_grad=True)": "torch.gather(x, 0, i)",
     "torch.take_along_dim(x, indices=i, dim=0)": "torch.take_along_dim(x, i, 0)",
@@ -129,6 +135,7 @@ def test_a_word_of_another_function_is_refused():
     for call in (
         lambda: torch.transpose(x, axis0=0, axis1=1),
         lambda: torch.exp(exponent=x),
+        lambda: torch.exp(input=x, x=x),
         lambda: x.view(2, size=(3, 2)),
     ):
         with pytest.raises(TypeError):
@@ -233,3 +240,16 @@ def test_pairs_of_names_and_parameters_are_parameters():
 
     for params in (model.named_parameters(), [{"params": model.named_parameters()}]):
         assert len(torch.optim.SGD(params, lr=0.1).param_groups[0]["params"]) == 2
+
+
+def test_an_inverse_of_rank_1_has_the_gradient_of_that_rank():
+    """Of u v^T with |u|^2 = a, |v|^2 = b the pseudoinverse is v u^T / (a b), its trace v . u / (a b)."""
+    u, v = torch.tensor([1.0, 3.0, 1.0]), torch.tensor([0.7, 0.1, 0.3])
+    x = torch.outer(u, v).requires_grad_()
+    torch.linalg.pinv(x).trace().backward()
+
+    a, b = 11.0, 0.59
+    along_u = x.grad @ v / b  # what moves u alone, and v alone
+    along_v = x.grad.T @ u / a
+    assert torch.allclose(b * along_u, v / (a * b) - 2 * 1.3 * u / (a * a * b), atol=1e-5)
+    assert torch.allclose(a * along_v, u / (a * b) - 2 * 1.3 * v / (a * b * b), atol=1e-5)

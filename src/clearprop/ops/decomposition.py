@@ -632,7 +632,7 @@ def pseudoinverse(x: Any, *, rtol: Any = None) -> Any:
     return np.linalg.pinv(x, rtol=rtol)
 
 
-NEGLIGIBLE = 1e-9  # relative to the largest: what is cut off below it changes no digit that counts
+NEGLIGIBLE = 1e-9  # relative to the largest: what is cut off below it, or is rounding, changes no digit
 
 
 def _cut(x: Any, rtol: Any) -> Any:
@@ -641,11 +641,15 @@ def _cut(x: Any, rtol: Any) -> Any:
     The rule of `pinv` takes those for 0. Where they are not, the matrix that is left turns with them, which
     the rule of `svd` knows.
     """
-    if rtol is None or np.max(rtol) <= NEGLIGIBLE or x.ndim < 2 or not x.size:
+    if rtol is None or x.ndim < 2 or not x.size:
+        return x
+    rounding = np.finfo(np.result_type(x.dtype, np.float16)).eps
+    negligible = max(NEGLIGIBLE, 2 * max(x.shape[-2:]) * float(rounding))
+    if np.max(rtol) <= negligible:
         return x
     u, s, v = svd(x, full_matrices=False)
     kept = s > np.asarray(rtol)[..., None] * np.max(s, axis=-1, keepdims=True)
-    if known(x) and np.all(kept | (s <= NEGLIGIBLE * np.max(constant(s), axis=-1, keepdims=True))):
+    if known(x) and np.all(kept | (s <= negligible * np.max(constant(s), axis=-1, keepdims=True))):
         return x
     return (
         x - (u * np.expand_dims(np.where(kept, 0, s), -2)) @ v

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -176,6 +176,10 @@ def chain_matmul(*matrices: Any) -> Any:
     return lift(np.linalg.multi_dot(_nodes("chain_matmul", *matrices)), "mm")
 
 
+_Solved = namedtuple("_Solved", ("solution", "residuals", "rank", "singular_values"))
+_Factors = namedtuple("_Factors", ("Q", "R"))
+
+
 def _kept_kind(x: Any, dtype: Any) -> Any:
     return x if dtype is None else x.to(dtype)
 
@@ -202,7 +206,8 @@ def _matrix_norm(
 
 
 def _qr(A: Any, mode: str = "reduced") -> Any:
-    return through(np.linalg.qr, "linalg_qr")(A, mode)
+    found = through(np.linalg.qr, "linalg_qr")(A, mode)
+    return _Factors(PLAIN["empty"](0, dtype=A.dtype), found) if mode == "r" else found
 
 
 def _svd(A: Any, full_matrices: bool = True, *, driver: str | None = None) -> Any:
@@ -214,8 +219,7 @@ def _svdvals(A: Any, *, driver: str | None = None) -> Any:
 
 
 def _lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
-    solution, residuals, rank, singular_values = through(np.linalg.lstsq, "linalg_lstsq")(A, B, rcond)
-    return SimpleNamespace(solution=solution, residuals=residuals, rank=rank, singular_values=singular_values)
+    return _Solved(*through(np.linalg.lstsq, "linalg_lstsq")(A, B, rcond))
 
 
 def _cholesky(A: Any, *, upper: bool = False) -> Any:
@@ -263,16 +267,26 @@ def _solve(A: Any, B: Any, *, left: bool = True) -> Any:
     return solved(A, B) if left else solved(A.mT, B.mT).mT
 
 
+def _tolerances(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
+    """Return an absolute tolerance and one of the largest singular value, as PyTorch takes them."""
+    low = np.asarray(0.0)
+    if atol is not None:
+        low = np.asarray(_number(atol))
+    if rtol is not None:
+        return low, np.asarray(_number(rtol))
+    usual = max(A.shape[-2:]) * np.finfo(A.node.dtype).eps
+    return low, np.where(low > 0, 0.0, usual)
+
+
 def _share(A: Any, atol: Any, rtol: Any) -> Any:
-    """Return below which share of the largest a singular value counts as 0, by PyTorch's two tolerances."""
-    if atol is None and rtol is None:
-        return max(A.shape[-2:]) * np.finfo(A.node.dtype).eps
-    given = 0.0 if rtol is None else _number(rtol)
-    if atol is None:
-        return given
-    largest = np.linalg.svd(A.node._value, compute_uv=False).max(-1)
+    """Return below which share of the largest a singular value counts as 0."""
+    low, share = _tolerances(A, atol, rtol)
+    if not low.any():
+        return share
+    sizes = np.linalg.svd(A.node._value, compute_uv=False)
+    largest = sizes.max(-1, initial=0.0)
     largest = np.where(largest == 0, 1, largest)
-    return np.maximum(given, _number(atol) / largest)
+    return np.maximum(share, low / largest)
 
 
 def _number(x: Any) -> Any:
@@ -297,9 +311,8 @@ def _matrix_rank(
     array = A.node._value
     sizes = np.abs(np.linalg.eigvalsh(array)) if hermitian else np.linalg.svd(array, compute_uv=False)
     if tol is None:
-        share = np.asarray(_share(A, None, rtol if atol is None or rtol is not None else 0.0))
-        least = 0.0 if atol is None else _number(atol)
-        tol = np.maximum(share * sizes.max(-1, initial=0.0), least)
+        low, share = _tolerances(A, atol, rtol)
+        tol = np.maximum(share * sizes.max(-1, initial=0.0), low)
     limit = np.asarray(_number(tol))
     above = sizes > limit[..., None]
     return lift(np.asarray(above.sum(-1)))

@@ -138,7 +138,7 @@ class _Asked:
         """By a word of PyTorch's that is no name of the function's own: the name of that argument."""
         names = [*self.signature.parameters]
         found = {theirs: ours for theirs, ours in _OURS.items() if ours in names}
-        found |= dict.fromkeys(_FIRST_WORDS, names[0]) if names else {}
+        found |= dict.fromkeys(_FIRST_WORDS, "x" if "x" in names else names[0]) if names else {}
         name = self.called.rpartition(".")[2]
         own = _WORDS.get(name) or _WORDS.get(name.removesuffix("_"), "")
         found |= dict(pair.split("=") for pair in own.split())
@@ -172,8 +172,9 @@ class _Asked:
         """Call the function with PyTorch's words for its arguments, and with `out=`."""
         as_they_are = not kwargs.keys() & _WITH_CARE
         for word in self.words.keys() & kwargs.keys():
-            kwargs[self.words[word]] = kwargs.pop(word)
-            as_they_are = False
+            if self.words[word] not in kwargs:  # else it is given twice, which `examine` refuses
+                kwargs[self.words[word]] = kwargs.pop(word)
+                as_they_are = False
         args, as_they_are = self._with_sizes(args, kwargs, as_they_are)
         out = kwargs.pop("out", None)
         if out is not None:
