@@ -289,3 +289,13 @@ def test_a_recorded_step_does_not_change_what_another_name_shows():
 
     with pytest.raises(TypeError, match="another Tensor shows"):
         clearprop.compile(step)(Tensor(A))
+
+
+def test_a_copy_of_a_view_is_none():
+    y = Tensor(A, requires_grad=False)
+    row = y[0]
+    copied = copy.copy(row)
+    copied += 1
+
+    assert np.array_equal(copied.value, A[0] + 1)
+    assert np.array_equal([y.value[0], row.value], [A[0], A[0]])

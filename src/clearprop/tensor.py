@@ -19,7 +19,7 @@ from clearprop.refusal import COMPLAINTS, WRITERS, added_in_place, in_place, no_
 from clearprop.registry import numpy_functions, ufunc_names, wider
 from clearprop.registry import ops as _entries
 from clearprop.sharing import Shared, array_wanted, float_kept
-from clearprop.showing import apart, straight
+from clearprop.showing import apart, is_computed, straight
 from clearprop.updates import ChangedByHand, read_only, rebound_array
 
 if TYPE_CHECKING:
@@ -328,7 +328,7 @@ class Tensor(ChangedByHand, Shared):
 
     def __copy__(self) -> Tensor:
         """Return another leaf of the same value, or what was computed, with its gradient."""
-        if self.op is not None:
+        if is_computed(self):
             return self.copy()
         made, given, state, *_ = cast("tuple[Any, ...]", self.__reduce_ex__(4))
         attributes, slots = state
