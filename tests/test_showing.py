@@ -4,6 +4,7 @@ import array
 import copy
 import mmap
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -299,3 +300,33 @@ def test_a_copy_of_a_view_is_none():
 
     assert np.array_equal(copied.value, A[0] + 1)
     assert np.array_equal([y.value[0], row.value], [A[0], A[0]])
+
+
+def test_threads_that_change_rows_of_one_array_lose_nothing():
+    table = Tensor(np.zeros((8, 4)), requires_grad=False)
+    rows = list(table)
+
+    def count(row):
+        for _ in range(200):
+            row += 1
+
+    threads = [threading.Thread(target=count, args=(row,)) for row in rows]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert np.array_equal(table.value, np.full((8, 4), 200.0))
+
+
+def test_a_shuffle_in_c_is_refused_as_it_swaps_views():
+    table = Tensor(np.arange(10.0).reshape(5, 2), requires_grad=False)
+
+    with (
+        pytest.warns(UserWarning, match="not a subclass of"),
+        pytest.raises(TypeError, match=r"(?s)views of t over each other.*rng.permutation\(t\)"),
+    ):
+        np.random.default_rng(0).shuffle(table)
+    assert np.array_equal(table.value, np.arange(10.0).reshape(5, 2))
+    table[0], table[1:3] = table[4].copy(), table[3:]
+    assert np.array_equal(table.value[:, 0], [8, 6, 8, 6, 8])

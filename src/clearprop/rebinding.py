@@ -62,6 +62,14 @@ def kind_of_statement(frame: FrameType) -> str:
     return "attribute" if code[at] == _ATTRIBUTE else "name"
 
 
+def stores_entry(frame: FrameType) -> bool:
+    """Whether a frame is at a line's own `y[i] = v`, and not at a call of something that stores it."""
+    at, code = frame.f_lasti, frame.f_code.co_code
+    while at > 0 and code[at] == _CACHE:
+        at -= 2
+    return code[at] in _ENTRY
+
+
 def held_by_a_class(x: Any) -> bool:
     """Whether a class has `x` for an attribute: `self.y += x` would leave the old one there."""
     holders = [d for d in gc.get_referrers(x) if d.__class__ is dict]

@@ -7,6 +7,7 @@ so that all of the family show a copy of it from then on.
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ from clearprop.rebinding import held_by, root_of
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
 
+changing = threading.RLock()
+"""Held from the look at who shows a memory to its change: threads may change rows of one array at once."""
+
 NO_ATTRS: dict[str, Any] = {}
 """The attributes of what hangs on no graph, though an op has made it: a leaf of the user's has its own."""
 
@@ -32,14 +36,15 @@ def note_view(view: Tensor, inputs: tuple[Any, ...]) -> None:
             break
     else:
         return
-    try:
-        family = x.family
-    except AttributeError:
-        family = x.family = [weakref.ref(x)]
-    if not len(family) & (len(family) - 1):  # at each power of 2: so often as to cost nothing
-        family[:] = [member for member in family if member() is not None]
-    family.append(weakref.ref(view))
-    view.family = family
+    with changing:
+        try:
+            family = x.family
+        except AttributeError:
+            family = x.family = [weakref.ref(x)]
+        if not len(family) & (len(family) - 1):  # at each power of 2: so often as to cost nothing
+            family[:] = [member for member in family if member() is not None]
+        family.append(weakref.ref(view))
+        view.family = family
 
 
 def apart(x: Any) -> Any:

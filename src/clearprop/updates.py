@@ -25,12 +25,13 @@ from clearprop.rebinding import (
     root_of,
     settle,
     sole,
+    stores_entry,
     users_of,
     users_to_turn,
     usual,
 )
 from clearprop.registry import ops
-from clearprop.showing import change, is_computed, may_change, seen_by_nobody_else
+from clearprop.showing import change, changing, is_computed, may_change, seen_by_nobody_else
 
 if TYPE_CHECKING:
     from clearprop.tensor import Tensor
@@ -105,11 +106,15 @@ class ChangedByHand:
         given = value._value if _is_tensor(value) else np.asarray(value)
         if not _fits(given.dtype, tensor.dtype):
             raise TypeError(_cast("t[i] = v", given.dtype, tensor))
-        at, family = _plain(index), may_change(tensor, "t[i] = v")
-        try:
-            change(tensor, lambda array: operator.setitem(array, at, given), family)
-        except (TypeError, ValueError, IndexError) as error:
-            raise _said(error, "t[i] = v", tensor, value) from error
+        at = _plain(index)
+        if hasattr(value, "family") and value.family is getattr(tensor, "family", None):
+            _stored_by_a_line(tensor, sys._getframe(1))
+        with changing:
+            family = may_change(tensor, "t[i] = v")
+            try:
+                change(tensor, lambda array: operator.setitem(array, at, given), family)
+            except (TypeError, ValueError, IndexError) as error:
+                raise _said(error, "t[i] = v", tensor, value) from error
 
     # fmt: off
     def __iadd__(self, y: Any) -> Any: return _update(self, y, "add", operator.iadd, "+=")
@@ -162,16 +167,25 @@ def _update(tensor: Any, y: Any, name: str, written: Callable[[Any, Any], Any], 
     recorded, given = mode.recorder is not None, y._value if _is_tensor(y) else y
     if recorded and not fresh:  # `w[i] -= y` stores what it has made of `w[i]` in w again
         seen_by_nobody_else(tensor, call, own)
-    family = [tensor] if recorded else may_change(tensor, call)
-    try:
-        if not recorded:
-            change(tensor, lambda array: written(array, given), family)
-            return tensor
-        written(np.array(tensor._value), given)
-    except (TypeError, ValueError) as error:
-        raise _said(error, call, tensor, y) from error
+    with changing:
+        family = [tensor] if recorded else may_change(tensor, call)
+        try:
+            if not recorded:
+                change(tensor, lambda array: written(array, given), family)
+                return tensor
+            written(np.array(tensor._value), given)
+        except (TypeError, ValueError) as error:
+            raise _said(error, call, tensor, y) from error
     tensor.value = ops[name].two(tensor, y).astype(tensor.dtype)
     return tensor
+
+
+def _stored_by_a_line(tensor: Any, frame: FrameType) -> None:
+    """Object where C code stores a view of a Tensor in it, as a shuffle that swaps two: one would be lost."""
+    if not stores_entry(frame):
+        wanted = "would write views of t over each other where code in C stores them"
+        hint = "t = rng.permutation(t) for a shuffle, or v.copy() for the value v"
+        raise TypeError(lesson("t[i] = v", wanted, f"t = {tensor!r}", at_line(), hint))
 
 
 def _computed(tensor: Any, y: Any) -> bool:
