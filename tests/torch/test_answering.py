@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import clearprop.torch as torch
+from clearprop.registry import ops
 
 CALLS = {
     "torch.narrow(x, 1, '3', 2)": (TypeError, "wants start as a whole number: '3'", "start=3"),
@@ -253,3 +254,12 @@ def test_an_inverse_of_rank_1_has_the_gradient_of_that_rank():
     along_v = x.grad.T @ u / a
     assert torch.allclose(b * along_u, v / (a * b) - 2 * 1.3 * u / (a * a * b), atol=1e-5)
     assert torch.allclose(a * along_v, u / (a * b) - 2 * 1.3 * v / (a * b * b), atol=1e-5)
+
+
+def test_a_function_that_scipy_computes_says_so_where_it_is_not_installed(monkeypatch):
+    monkeypatch.delitem(ops, "gammaln", raising=False)
+
+    with pytest.raises(
+        ModuleNotFoundError, match=r"(?s)gammaln: is computed by SciPy.*Try pip install scipy"
+    ):
+        torch.lgamma(torch.tensor(2.0))

@@ -796,5 +796,8 @@ def constant(x: Any) -> Any:
 
 
 def op(name: str) -> Callable[..., Any]:
-    """Return an op of the core by its name."""
+    """Return an op of the core by its name; ModuleNotFoundError says where it is one that SciPy computes."""
+    if name not in ops:
+        wanted, hint = "is computed by SciPy", "pip install scipy"
+        raise ModuleNotFoundError(lesson(f"the function {name}", wanted, "it is not installed", hint=hint))
     return ops[name]

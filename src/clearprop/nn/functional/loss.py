@@ -235,10 +235,11 @@ def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) ->
     y = matched("kl_div", x, y)
     if log_target:
         each = np.exp(y) * (y - x)
-    elif isinstance(y, Tensor) and y.requires_grad:
-        each = ops["xlogy"](y, y) - y * x
-    else:  # NumPy's own functions, which a compiled step has in its loop
-        each = y * np.log(np.where(y == 0, 1, y)) - y * x
+    else:
+        nothing = y == 0
+        each = y * np.log(np.where(nothing, 1, y)) - y * x
+        if isinstance(y, Tensor) and y.requires_grad:  # the slope -inf, of a root that is 0 there
+            each = each - np.where(nothing, np.sqrt(np.where(nothing, y, 1)), 0)
     if reduction == "batchmean":
         return each.sum() / (each.shape[0] if each.shape else 1)
     return reduced(each, reduction)
