@@ -86,7 +86,7 @@ MUTANTS = (
     # --- networks: losses, initial weights, state dicts
     Mutant("nn/functional/loss.py", "delta * (d - 0.5 * delta)", "delta * (d - delta)",
            "tests/nn/test_loss.py::test_distances_equal_pytorch"),
-    Mutant("nn/init.py", 'fans(parameter)[mode == "fan_out"]', 'fans(parameter)[mode == "fan_in"]',
+    Mutant("nn/init.py", 'fans(tensor)[mode == "fan_out"]', 'fans(tensor)[mode == "fan_in"]',
            "tests/nn/test_init.py::test_mean_spread_and_bounds_are_pytorchs"),
     Mutant("record.py", "return np.array(tensor._value)", "return np.asarray(tensor._value)",
            "tests/nn/test_module.py::test_a_state_dict_is_a_copy_and_loads_into_another_model"),
@@ -138,7 +138,7 @@ MUTANTS = (
            "tests/see/layout/test_layout.py::test_straightening_makes_arrows_much_shorter_than_packing_alone"),
     Mutant("see/drawing/svg.py", "{escape(rest)}</tspan>", "{rest}</tspan>",
            "tests/see/drawing/test_svg.py::test_names_are_escaped"),
-    Mutant("backward.py", "grads[x] = before + d", "grads[x] = d",
+    Mutant("backward.py", "grads[x] = grads[x] + d\n", "grads[x] = d\n",
            "tests/see/step/test_steps.py::test_the_contributions_add_up_to_the_gradients_of_backward"),
     # --- the compiler: recording, guards, masks
     Mutant("compiler/capture/recorder.py", "and not _same_bytes(v.data, x):", "and False:",
