@@ -120,6 +120,10 @@ class Observer:
         """Return an array of its own with the entries of `x`."""
         return x
 
+    def stored_under(self, x: Tensor, mask: Any, value: Any) -> Any:
+        """Return `x` after `x[mask] = value`, of as many values as the mask picks; None for anything else."""
+        return None
+
     def uses(self, thing: Any) -> None:
         """Note that `thing.structure()` decides what is being computed."""
 

@@ -224,7 +224,7 @@ def _rebound(tensor: Any, y: Any, name: str, call: str, refs: int) -> Any:
 
 def _fitted(new: Any, tensor: Any, call: str) -> Any:
     """Return what an update gives, of the shape and dtype that the Tensor has."""
-    if new.shape != tensor.shape:
+    if _shape_here(new) != _shape_here(tensor):
         wanted = f"wants a result of t's shape {tensor.shape}: an update never enlarges"
         raise ValueError(lesson(call, wanted, f"{new.shape}", at_line(), f"t = t {call[2:-3]} y"))
     if new.dtype == tensor.dtype:
@@ -232,6 +232,11 @@ def _fitted(new: Any, tensor: Any, call: str) -> Any:
     if not np.can_cast(new.dtype, tensor.dtype, "same_kind"):
         raise TypeError(_cast(call, new.dtype, tensor))
     return new.astype(tensor.dtype)
+
+
+def _shape_here(x: Any) -> Any:
+    """Return a shape without asking for it: a step that asks is planned for this number of entries."""
+    return x.shape if hasattr(x, "content") else np.shape(x._value)
 
 
 def _kept_an_array(new: Any) -> Any:
@@ -432,6 +437,9 @@ def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -
 
 def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
     """Return `tensor` with other entries at an index, made by ops."""
+    observer = mode.observer
+    if observer is not None and (found := observer.stored_under(tensor, index, value)) is not None:
+        return found
     if _is_tensor(index) and index.dtype.kind == "b" and index.shape == tensor.shape[: index.ndim]:
         rest = tensor.ndim - index.ndim
         if np.ndim(value) <= rest:  # the same for all that the mask picks
@@ -439,7 +447,7 @@ def _with_entries(tensor: Any, index: Any, value: Any) -> Any:
             return ops["where"](mask, value, tensor)
     if any(_is_tensor(x) for x in (index if isinstance(index, tuple) else (index,))):
         hint = "np.where(mask, v, t), or an index that is known before the step"
-        raise (mode.observer or Observer()).refuse("t[i] = v with an index that is computed", "", hint)
+        raise (observer or Observer()).refuse("t[i] = v with an index that is computed", "", hint)
     size = tensor.size
     chosen = np.arange(size).reshape(tensor.shape)[index].shape
     source = np.full(tensor.shape, -1)  # for each entry of `t` the entry of `value` that it becomes

@@ -426,3 +426,33 @@ def test_a_variable_that_the_step_changes_is_named(executor):
     for step, name in ((outside, "a global variable 'COUNTED'"), (enclosing, "the variable 'around'")):
         with pytest.raises(RecordingError, match=rf"changes {name}.* from \d to \d"):
             clearprop.compile(step, executor=executor)(np.ones(2))
+
+
+def test_a_number_that_an_object_has_from_its_class_until_the_step_adds_to_it(executor):
+    class Held:
+        count, ready = 0, False
+
+    class Made(Held):
+        pass
+
+    held, other, set_once = Held(), Made, Held()
+
+    def adds(x):
+        held.count += 1
+        return x * held.count
+
+    def adds_to_a_class(x):
+        other.count += 1
+        return x * other.count
+
+    for step, name in ((adds, "Held"), (adds_to_a_class, "Made")):
+        with pytest.raises(RecordingError, match=rf"changes {name}\['count'\] from 0 to 1"):
+            clearprop.compile(step, executor=executor)(np.ones(2))
+
+    def makes_ready(x):
+        if not set_once.ready:
+            set_once.ready = True
+        return x * 2
+
+    compiled = clearprop.compile(makes_ready, executor=executor)
+    assert [list(compiled(np.ones(1))) for _ in range(3)] == [[2.0]] * 3

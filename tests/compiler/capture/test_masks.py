@@ -2,6 +2,7 @@
 
 import copy
 import io
+import operator
 import sys
 import warnings
 
@@ -143,6 +144,49 @@ def test_what_is_stored_into_picked_entries_is_theirs(name, executor):
     step = clearprop.compile(CHANGED[name], executor=executor, prove="never")
     for x in VECTORS:
         same(outcome(step, x), outcome(CHANGED[name], x))
+
+
+def _by_operator(x):
+    x[x > 0] += 1
+    x[x > 4] *= x[x > 4]
+
+
+def _of_another(x):
+    y = x[::-1] * 2
+    mask = y > 0
+    x[mask] = x[mask] / y[mask]
+
+
+# What is stored under a mask into a Tensor, or into an array, that the step has made.
+STORED = {
+    "operator": _by_operator,
+    "function": lambda x: operator.setitem(x, x > 0, np.log(x[x > 0])),
+    "of another": _of_another,
+    "where it does not hold": lambda x: operator.setitem(x, ~(x > 2), x[~(x > 2)] ** 2),
+}
+
+
+@pytest.mark.parametrize("executor", EXECUTORS)
+@pytest.mark.parametrize("name", STORED)
+def test_what_is_stored_under_a_mask_is_right_for_every_count_by_one_plan(name, executor):
+    weight = Tensor([0.5, 1.0, 2.0, 3.0])
+
+    def trained(x):
+        array, held, made = x * 1, Tensor(x, requires_grad=False), weight * x
+        for changed in (array, held, made):
+            STORED[name](changed)
+        changed = array + held
+        changed[changed > 4] -= 4
+        (made**3).sum().backward()
+        slope, weight.grad = weight.grad, None
+        return changed, slope
+
+    step = clearprop.compile(trained, executor=executor, prove="always")
+    for x in VECTORS:
+        for found, right in zip(step(x), trained(x), strict=True):
+            same(outcome(np.asarray, found), outcome(np.asarray, right))
+
+    assert step.recordings <= 2
 
 
 @pytest.mark.parametrize("name", COPIES)

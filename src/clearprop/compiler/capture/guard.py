@@ -14,6 +14,7 @@ from clearprop.compiler.capture.attributes import PAST
 from clearprop.compiler.capture.chance import drawn, taken
 from clearprop.compiler.capture.culprits import checksum, likely_lines, reached
 from clearprop.compiler.capture.forms import Forms, form
+from clearprop.compiler.capture.mentions import updated_in
 from clearprop.compiler.capture.openly import Plainly, held_in, holds_stand_in, is_a, is_tensor, keys_of
 from clearprop.compiler.capture.places import PlacesOfTables
 from clearprop.compiler.capture.reading import ASKING
@@ -29,7 +30,7 @@ from clearprop.compiler.capture.surroundings import (
 )
 from clearprop.compiler.capture.tables import COUNTS, MANY, LargeTables
 from clearprop.compiler.capture.undoing import Undoing
-from clearprop.compiler.capture.uses import Places, Uses, might_ask
+from clearprop.compiler.capture.uses import Places, Uses, might_ask, with_inner
 from clearprop.op import describe
 from clearprop.tensor import Tensor
 
@@ -262,16 +263,7 @@ class Lookout:
         return where
 
     def _compare(self, where: str, old: Any, new: Any) -> None:
-        if isinstance(old, list):
-            if len(new) != len(old):
-                raise lost(
-                    f"the step makes a list of {len(old)} entries {len(new)} long: later calls would not",
-                    hint="return the value from the step, and append it outside",
-                )
-            pairs: list[Any] = [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
-        else:
-            pairs = [(k, old.get(k, END), v) for k, v in new.items()]
-        for key, a, b in pairs:
+        for key, a, b in _changes(self.around, self.before, old, new):
             if a is b or (old is self.before.named and isinstance(self.around.globals[key][0], COUNTS)):
                 continue  # what changes a table opens it: its entries are compared
             if kept := _of_a_call(b, self.around.knows):
@@ -285,6 +277,29 @@ class Lookout:
                     f"the step changes {place} from {a!r} to {b!r}: later calls would not",
                     hint="a Tensor(value, requires_grad=False) changed with clearprop.assign",
                 )
+
+
+def _changes(around: Surroundings, before: Snapshot, old: Any, new: Any) -> list[tuple[Any, Any, Any]]:
+    """Return the keys of a container, with what was there and what is there now."""
+    if isinstance(old, list):
+        if len(new) != len(old):
+            raise lost(
+                f"the step makes a list of {len(old)} entries {len(new)} long: later calls would not",
+                hint="return the value from the step, and append it outside",
+            )
+        return [(i, a, b) for i, (a, b) in enumerate(zip(old, new, strict=True))]
+    of = next(c for c, x in zip(around.containers, before.containers, strict=True) if x is old)
+    had = old | {k: _inherited(around, of, k) for k in new.keys() - old.keys()}
+    return [(k, had[k], v) for k, v in new.items()]
+
+
+def _inherited(around: Surroundings, container: Any, key: Any) -> Any:
+    """Return what a class has under a name that its object lacked, where a line `x.n += 1` reads it."""
+    behind = around.behind.get(id(container), ())
+    codes = with_inner(around.codes) if behind else []
+    if not any(key in updated_in(code) for code in codes):
+        return END
+    return next((vars(base)[key] for base in behind if key in vars(base)), END)
 
 
 def _check_sums(arrays: list[Any], sums: list[int], function: Callable[..., Any]) -> None:

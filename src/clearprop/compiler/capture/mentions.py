@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import functools
 import inspect
+import itertools
 import re
 import types
 from collections.abc import Iterator
@@ -99,6 +100,19 @@ def mentions_in(code: types.CodeType) -> tuple[Mention, ...]:
             else:
                 found.append(_mention(name, i, flow))
     return tuple(found)
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def updated_in(code: types.CodeType) -> frozenset[str]:
+    """Return the attributes that code reads and stores again in one statement.
+
+    >>> sorted(updated_in(compile("x.count += 1; x.last = x.count + 1", "", "exec")))
+    ['count']
+    """
+    lines = [x for x in dis.get_instructions(code) if x.opname not in (*_UNSEEN, "SWAP")]
+    stored = ((x, y.argval) for x, y in itertools.pairwise(lines) if y.opname == "STORE_ATTR")
+    words = {word for x, word in stored if x.opname == "BINARY_OP" and x.argrepr.endswith("=")}
+    return frozenset(words)
 
 
 def _one_each(line: Any) -> Iterator[Any]:

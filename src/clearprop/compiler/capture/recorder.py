@@ -252,10 +252,12 @@ class Recorder(Refusals):
         given = value if isinstance(value, Tensor) else np.asarray(value)
         if given.dtype.kind in "biuf" and not np.can_cast(given.dtype, x.dtype, "same_kind"):
             value = given.astype(x.dtype)  # an entry is cast as it may be
-        new = self.selections.put(x, index, value)
-        if new is None:
-            new = with_checked_entries(x, index, value)
+        new = with_checked_entries(x, index, value)
         self._filled(x, self._fitted(x, new, "x[i] = y"))
+
+    def stored_under(self, x: Any, mask: Any, value: Any) -> Any:
+        """Return `x` after `x[mask] = value`, of as many values as the mask picks; None for anything else."""
+        return self.selections.put(x, mask, value)
 
     def _writes(self, x: Any, line: str) -> None:
         if self.memory.is_sealed(x):
@@ -271,7 +273,7 @@ class Recorder(Refusals):
         return x
 
     def _fitted(self, x: Any, new: Any, line: str) -> Any:
-        if not stands_for_array(new) or new.shape != x.shape:
+        if not stands_for_array(new) or np.shape(new._value) != np.shape(x._value):  # asks for no count
             got, hint = f"{describe(new)} of {describe(x)}", "np.where(mask, y, x), which may be a Tensor"
             raise self.refuse(f"{line} would make another array of x", got, hint)
         if new.dtype == x.dtype:

@@ -151,6 +151,8 @@ class Surroundings:
     """
 
     strange: bool
+    owners: dict[int, str]  # what a container belongs to, for messages
+    behind: dict[int, tuple[type, ...]]  # where a name is looked up that a container lacks
 
     def __init__(
         self,
@@ -163,7 +165,7 @@ class Surroundings:
         self.globals: list[tuple[Any, str]] = []  # (what has `.get(name)`, name)
         self.containers: list[Any] = []  # dicts and lists
         self.classes: dict[int, type] = {}  # whose attributes a container is
-        self.owners: dict[int, str] = {}  # what a container belongs to, for messages
+        self.owners, self.behind = {}, {}
         self.private: list[dict[Any, Any]] = []  # the library's own bookkeeping
         self.announcing: list[Any] = []  # objects that say by `structure.changed()` when an attribute is set
         self.announced: set[int] = set()  # their attributes, which need no look at each call
@@ -346,7 +348,7 @@ class Surroundings:
             own: Any = type(x).__getattribute__
             if own is object.__getattribute__ and not self.weak and _is_users(type(x)) and _plainly_kept(x):
                 self.objects.append(x)
-            self.owners[id(found)] = type(x).__name__
+            self.owners[id(found)], self.behind[id(found)] = type(x).__name__, type(x).__mro__
             if _announces(type(x)):
                 self.announcing.append(x)
                 self.announced.add(id(found))
@@ -441,6 +443,7 @@ class Surroundings:
             self.containers.append(vars(kind))
             self.classes[id(self.containers[-1])] = kind
             self.owners[id(self.containers[-1])] = kind.__name__
+            self.behind[id(self.containers[-1])] = kind.__mro__[1:]
             stack += [
                 value for value in vars(kind).values() if not isinstance(value, types.GetSetDescriptorType)
             ]
