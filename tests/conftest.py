@@ -2,8 +2,10 @@
 
 import gc
 import hashlib
+import os
 import re
 import shutil
+from collections import defaultdict
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.elsewhere import ELSEWHERE, asked
 
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
+AT_LENGTH = int(os.environ.get("CLEARPROP_PROGRAMS", "60")) >= 600  # as in `make test-all`
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
@@ -38,6 +41,7 @@ def pytest_collection_modifyitems(config, items):
     below = [Path(path).resolve() for path in config.getoption("--asking")]
     share, word = config.getoption("--share"), config.getoption("--drawn-by")
     left = [item for item in items if (below and not_asking(item, below)) or not drawn(item, share, word)]
+    left += [] if AT_LENGTH else not_in_turn(items)
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
@@ -54,6 +58,40 @@ def not_asking(item, below):
     """Whether an item lies below one of these paths and asks for nothing of another tier."""
     lies = any(path == item.path or path in item.path.parents for path in below)
     return lies and not asked(item.path, getattr(item, "originalname", item.name))
+
+
+def not_in_turn(items):
+    """Return what is left out of the tests that are marked `by_turns("executor")`, or of other parameters.
+
+    Each case of such a test is tried with one of these values, and each value with its share of the cases,
+    which every process draws alike; eager mode is always tried. A test of few cases, or one of whose values a
+    single one was asked for, stays whole.
+    """
+    tests = defaultdict(list)
+    for item in items:
+        mark = item.get_closest_marker("by_turns")
+        if mark is not None and hasattr(item, "callspec") and takes_turns(item.callspec, mark.args):
+            given = item.callspec.params
+            turn = repr([given[name] for name in mark.args])
+            case = tuple(id(value) for name, value in given.items() if name not in mark.args)
+            tests[item.path, item.originalname].append((turn, case, item))
+    return [item for some in tests.values() for item in others_turns(some)]
+
+
+def others_turns(some):
+    """Of one test: the items whose turn it is not, in an order of the cases that knows nothing of them."""
+    turns = list(dict.fromkeys(turn for turn, _, _ in some))
+    cases = list(dict.fromkeys(case for _, case, _ in some))
+    if len(cases) < 2 * len(turns):
+        return []
+    mixed = sorted(range(len(cases)), key=lambda place: hashlib.sha256(str(place).encode()).digest())
+    its = {cases[place]: turns[k % len(turns)] for k, place in enumerate(mixed)}
+    return [item for turn, case, item in some if turn != its[case]]
+
+
+def takes_turns(spec, names):
+    """Whether a case has these parameters, and none of them says that it is run in eager mode."""
+    return {*names} <= {*spec.params} and all(spec.params[name] not in ("", None, "eager") for name in names)
 
 
 def drawn(item, share, word):

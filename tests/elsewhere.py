@@ -10,6 +10,7 @@ would be skipped and then run nowhere.
 
 import ast
 import functools
+import re
 
 ELSEWHERE = {
     "array_api_strict": "array-api-strict",
@@ -39,6 +40,8 @@ ELSEWHERE = {
 }
 """Such packages by the name that is imported, and by the one that pip installs."""
 
+NAMED = re.compile(rf"""["'](?:{"|".join(ELSEWHERE)})\b""")  # in a text that may ask for one
+
 
 def strings(node):
     return [x.value for x in ast.walk(node) if isinstance(x, ast.Constant) and isinstance(x.value, str)]
@@ -56,15 +59,16 @@ def packages(node):
 
 def names(node):
     """What a function calls and takes."""
-    found = {x.id for x in ast.walk(node) if isinstance(x, ast.Name)}
-    return found | {x.arg for x in ast.walk(node) if isinstance(x, ast.arg)}
+    kinds = ast.Name | ast.arg
+    return {x.id if isinstance(x, ast.Name) else x.arg for x in ast.walk(node) if isinstance(x, kinds)}
 
 
 @functools.cache
 def asking(path):
     """Return what each function of a file asks for, itself or by what it uses; "" is the file's head."""
     text = path.read_text(encoding="utf-8")
-    if "importorskip" not in text and not any(name in text for name, of in lent(path).items() if of):
+    asks = "importorskip" in text and NAMED.search(text)
+    if not asks and not any(name in text for name, of in lent(path).items() if of):
         return {"": set()}  # most files; reading them all as trees takes ten seconds
     tree = ast.parse(text)
     made = [x for x in ast.walk(tree) if isinstance(x, ast.FunctionDef | ast.AsyncFunctionDef)]

@@ -36,6 +36,7 @@ def functions(expression, names):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.by_turns("mode")
 @pytest.mark.parametrize("mode", ["eager", *available_executors()])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row[0]} at {row[1]}")
 def test_a_row_of_the_table(row, mode):

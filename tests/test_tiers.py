@@ -1,17 +1,19 @@
 """The tiers of tests: none hides a test, claims what it has not run, or outlasts its limit unnoticed."""
 
 import importlib.util
+import os
 import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from tests.conftest import drawn, pytest_runtest_makereport
+from tests.conftest import drawn, not_in_turn, pytest_runtest_makereport
 from tests.elsewhere import ELSEWHERE, asked, asking
 
 ROOT = Path(__file__).parent.parent
@@ -115,21 +117,15 @@ def test_what_a_test_asks_for_is_read_from_its_text(tmp_path):
 
 def test_below_such_a_path_only_what_asks_is_run():
     """And nothing is left out elsewhere."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--collect-only",
-        "-p",
-        "no:cacheprovider",
-        "tests/nn/test_init.py",
-    ]
-
-    def collected(*more):
-        done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True)
-        return {line for line in done.stdout.splitlines() if "::" in line}
-
-    everything, some = collected(), collected("--asking=tests/nn")
+    code = """
+import pytest
+for more in ([], ["--asking=tests/nn"], ["--asking=tests/ops"]):
+    pytest.main(["--collect-only", "-p", "no:cacheprovider", "tests/nn/test_init.py", *more])
+    print("the next")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    parts = done.stdout.split("the next")[:3]
+    everything, some, elsewhere = ({line for line in part.splitlines() if "::" in line} for part in parts)
 
     assert some
     assert some < everything
@@ -137,7 +133,34 @@ def test_below_such_a_path_only_what_asks_is_run():
     for line in everything:
         name = line.partition("::")[2].partition("[")[0]
         assert (line in some) == bool(asked(path, name))
-    assert collected("--asking=tests/ops") == everything
+    assert elsewhere == everything
+
+
+def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
+    """And each value its share of the cases; eager mode, and a test of few cases, stay whole."""
+
+    def items(cases, turns):
+        mark, path = SimpleNamespace(args=("executor",)), Path("tests/test_one.py")
+        return [
+            SimpleNamespace(
+                path=path, originalname="test_a", get_closest_marker=lambda name: mark, where=(case, turn),
+                callspec=SimpleNamespace(params={"case": case, "executor": turn}),
+            )
+            for case in cases for turn in turns
+        ]  # fmt: skip
+
+    every = items("abcdefgh", ["", "numpy", "llvm"])
+    gone = {item.where for item in not_in_turn(every)}
+    kept = [item.where for item in every if item.where not in gone]
+
+    assert sorted(case for case, turn in kept if turn) == [*"abcdefgh"]
+    assert {turn: sum(t == turn for _, t in kept) for turn in ("", "numpy", "llvm")} == {
+        "": 8,
+        "numpy": 4,
+        "llvm": 4,
+    }
+    assert not_in_turn(items("abc", ["numpy", "llvm"])) == []
+    assert not_in_turn(items("abcdefgh", ["llvm"])) == []
 
 
 def test_a_share_of_the_tests_is_drawn_by_a_word_and_the_same_in_every_process():
@@ -223,6 +246,8 @@ def tried(tool, monkeypatch, tmp_path, text, limit=60):
     monkeypatch.setattr(tool, "environment", lambda tier: sys.executable)
     monkeypatch.setenv("CLEARPROP_WORKERS", "0")
     monkeypatch.setenv("CLEARPROP_PATIENCE", "1")
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "xdist.plugin")  # which knows -n; others take half a second
     return tool.run(tool.Tier("one", limit, "a file", ["test_one.py"]))
 
 
@@ -288,7 +313,7 @@ def test_a_tier_in_the_background_of_a_shell_can_be_interrupted_too(tool):
     ids=["a failure", "all skipped", "empty", "cannot be read", "too long"],
 )
 def test_what_does_not_pass_is_not_called_passed(tool, monkeypatch, tmp_path, text, ended):
-    result = tried(tool, monkeypatch, tmp_path, text, limit=2 if ended == "STOPPED" else 60)
+    result = tried(tool, monkeypatch, tmp_path, text, limit=1 if ended == "STOPPED" else 60)
 
     assert result.ended == ended
     assert result.failed
@@ -332,6 +357,27 @@ def test_products_in_a_tier_take_one_thread_unless_told_otherwise(tool, monkeypa
     assert found["OPENBLAS_NUM_THREADS"] == "1"
     assert found["OMP_NUM_THREADS"] == "3"
     assert "PYTHONDONTWRITEBYTECODE" not in found
+
+
+def test_temporary_files_lie_in_memory_where_it_has_room_and_runs_programs(tool, monkeypatch, tmp_path):
+    found = SimpleNamespace(f_bavail=2**20, f_frsize=4096, f_flag=0)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    monkeypatch.setattr(tool, "MEMORY", tmp_path)
+    with monkeypatch.context() as patched:
+        patched.setattr(tool.os, "statvfs", lambda path: found)
+        assert tool.scratch() == str(tmp_path)
+        found.f_flag = os.ST_NOEXEC
+        assert tool.scratch() is None
+        found.f_flag, found.f_bavail = 0, 1000
+        assert tool.scratch() is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # what somebody has said is done
+    assert tool.scratch() is None
+    (tmp_path / "said.py").write_text("import os; open('said.txt', 'w').write(os.environ['TMPDIR'])")
+    monkeypatch.setattr(tool, "ROOT", tmp_path)
+    assert tool.until([sys.executable, "said.py"], 60) == 0
+    folder = Path((tmp_path / "said.txt").read_text())
+    assert folder.parent == Path(tempfile.gettempdir())
+    assert not folder.exists()
 
 
 def test_packages_that_cannot_be_had_are_said_and_fail_where_they_are_needed(tool, monkeypatch, tmp_path):

@@ -65,6 +65,7 @@ def step_of(loss, executor=None):
     return compile(step, executor=executor, any_length=True) if executor else step
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("loss", [plain, reverse, masked, second, stacked], ids=lambda f: f.__name__)
 def test_every_length_gives_what_the_function_gives(loss, executor):
@@ -83,6 +84,7 @@ def test_every_length_gives_what_the_function_gives(loss, executor):
     assert step.explain().split("making each took:")[1].count(", 3, 4) ") >= lengths
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_stretches_that_depend_on_the_length_are_recorded(executor):
     step, eager = step_of(checkpointed, executor), step_of(checkpointed)
@@ -91,6 +93,7 @@ def test_stretches_that_depend_on_the_length_are_recorded(executor):
         np.testing.assert_allclose(step(x, mask)[0].value, eager(x, mask)[0].value, rtol=1e-11)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_function_that_does_something_else_for_a_length_is_recorded_for_it(executor):
     @compile(executor=executor, any_length=True)
@@ -102,6 +105,7 @@ def test_a_function_that_does_something_else_for_a_length_is_recorded_for_it(exe
         assert float(step(np.ones(length))) == right
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("hidden", [1, 2, 3, 4])
 def test_a_first_call_that_hides_what_the_length_decides_is_no_proof_for_later_ones(hidden, executor):
@@ -135,6 +139,7 @@ def test_constants_that_no_length_is_guessed_of_are_recorded(function):
         np.testing.assert_array_equal(step(Tensor(x)).value, function(Tensor(x)).value)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_training_with_batches_of_any_size(executor):
     def trained(any_length):
@@ -168,6 +173,7 @@ LAYERS = [
 ]  # fmt: skip
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize(("layer", "options"), LAYERS)
 def test_recurrent_layers_have_one_form_for_every_length(layer, options, executor):

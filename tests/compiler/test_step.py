@@ -11,7 +11,7 @@ from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 
 def training(model, optimizer, loss_fn):

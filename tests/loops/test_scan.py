@@ -77,6 +77,7 @@ def test_values_and_gradients_of_three_orders_are_those_of_the_loop_written_out(
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize(("name", "length"), [("plain", 6), ("plain", 18), ("checkpoint", 6)])
 def test_compiled_gradients_of_two_orders_are_the_eager_ones(name, length, executor, dtype):
@@ -99,6 +100,7 @@ def test_compiled_gradients_of_two_orders_are_the_eager_ones(name, length, execu
                 np.testing.assert_allclose(actual, wanted, rtol=0, atol=scale)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_training_step_compiles_and_follows_the_length(executor):
     given = weights()
@@ -194,6 +196,7 @@ TWO = {
 NUMBERS = Tensor([1.0, 0.3, -2.0, 0.7, 0.4], requires_grad=False)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", ["", *EXECUTORS])
 @pytest.mark.parametrize("length", [1, 4])
 @pytest.mark.parametrize("name", TWO)
@@ -254,6 +257,7 @@ def test_every_turn_draws_its_own_numbers_and_the_backward_pass_the_same():
     assert not np.any(later.value == last.value)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_a_compiled_loop_draws_what_the_eager_one_does(executor):
     def f(x):
@@ -407,6 +411,7 @@ def test_a_length_is_an_integer(length):
         scan(lambda c, x: (c, None), 0.0, length=length)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("length", [4, 18])
 def test_a_state_of_several_dtypes_compiles(executor, length):

@@ -43,6 +43,7 @@ def differentiated(f, *arrays):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("case", CASES)
 def test_like_the_plain_formula(case, executor, dtype, monkeypatch):
@@ -75,6 +76,7 @@ def test_like_the_plain_formula(case, executor, dtype, monkeypatch):
         assert not np.any(np.asarray(found[1])[:, :, 4])
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_dropout_draws_the_same_on_the_way_back_and_anew_in_each_call(executor, monkeypatch):
     """With v the identity the output is the dropped softmax itself, so dv says what the way back kept."""
@@ -98,6 +100,7 @@ def test_dropout_draws_the_same_on_the_way_back_and_anew_in_each_call(executor, 
     assert np.all(F.scaled_dot_product_attention(q, k, v, dropout_p=1.0).value == 0)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_no_array_of_all_scores_is_made(executor):
     """At 2,048 places one such array of float32 is 16 MiB a head."""

@@ -36,6 +36,7 @@ def test_a_vector_of_another_size_changes_nothing(size):
     assert all(np.array_equal(v, before[k]) for k, v in m.state_dict().items())
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
 def test_an_inner_step_is_differentiated_through(executor):
     m, optimizer_of = model(), lambda m: optim.SGD(m.parameters(), lr=0.0)
@@ -137,6 +138,7 @@ def test_stacked():
             nn.stack_module_state(wrong)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_an_ensemble_learns_as_its_members_do(executor):
     """The members are one vmapped call of one of them, in a compiled step as well."""
@@ -225,6 +227,7 @@ PENALTIES = {
 }  # fmt: skip
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", PENALTIES)
 def test_gradients_by_a_module_reach_what_asks_it_for_its_parameters(name, executor):

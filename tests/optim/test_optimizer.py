@@ -102,6 +102,7 @@ def test_a_training_stopped_in_pytorch_goes_on_here(name, options):
         np.testing.assert_allclose(p.value, q.numpy(), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize(("name", "options"), [*CASES, *MATRICES])
 def test_compiled_from_its_first_step(name, options, executor):
@@ -127,6 +128,7 @@ def test_compiled_from_its_first_step(name, options, executor):
         np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 def test_rounds_that_change_are_recorded_again(executor):
     eager, recorded = (Tensor(np.arange(6.0).reshape(2, 3) + 1) for _ in range(2))

@@ -11,7 +11,7 @@ from clearprop import Tensor, optim
 from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 OPTIMIZERS = {
     "sgd": lambda groups: optim.SGD(groups, lr=0.1, momentum=0.9),

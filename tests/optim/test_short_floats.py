@@ -23,6 +23,7 @@ OPTIMIZERS = [
 SIZES = (1e-5, 300, 3000, 1, 1e-4)  # squares of the second and third are infinite in float16, of others 0
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", ["", *available_executors()])
 @pytest.mark.parametrize(("name", "options"), OPTIMIZERS)
 def test_steps_are_those_of_float32_whatever_the_size_of_gradients(name, options, executor):
@@ -168,6 +169,7 @@ NORMAL = {
 }
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", ["", *available_executors()])
 @pytest.mark.parametrize("size", [1, 300, 3000, 1e-3])
 @pytest.mark.parametrize("name", NORMAL)
@@ -214,6 +216,7 @@ def test_muon_takes_a_small_gradient_for_what_it_is():
     np.testing.assert_allclose(*steps, atol=2e-3)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", ["", "numpy", "llvm"])
 def test_a_net_in_float16_follows_the_one_in_float32(executor):
     losses = {}

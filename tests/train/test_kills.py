@@ -20,16 +20,13 @@ from clearprop import data, nn, optim, train
 TOOL = Path(__file__).parents[2] / "tools" / "kills.py"
 
 
-@pytest.mark.parametrize("way", ["eager", "compiled"])
-def test_fifteen_random_kills_change_no_bit(way):
-    if way == "compiled":
-        pytest.importorskip("llvmlite")
-    command = [sys.executable, str(TOOL), "--kills", "15", "--epochs", "30", "--ways", way]
+def test_twelve_random_kills_change_no_bit():
+    """Half of them of an eager training, half of a compiled one; `tools/kills.py` kills a thousand times."""
+    command = [sys.executable, str(TOOL), "--kills", "12", "--epochs", "12"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
-    assert re.fullmatch(
-        rf"{way}: 15 kills, [1-9]\d* runs to the end, all with the bits of the unbroken one\n", told
-    )
+    ended = r"6 kills, [1-9]\d* runs to the end, all with the bits of the unbroken one\n"
+    assert re.fullmatch(f"eager: {ended}compiled: {ended}", told)
 
 
 def model_and_data(seed=0):

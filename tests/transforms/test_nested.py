@@ -115,6 +115,7 @@ DERIVATIVES = {  # name: (f, at, df/dv there)
 # fmt: on
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", DERIVATIVES)
 def test_an_inner_gradient_depends_on_what_is_outside(name, executor):
@@ -140,6 +141,7 @@ def test_a_derivative_through_an_inner_gradient_is_the_slope_of_its_value(name):
     assert (up - down) / 2e-3 == pytest.approx(expected, rel=1e-3, abs=1e-6)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", DERIVATIVES)
 def test_backward_reaches_what_an_inner_gradient_depends_on(name, executor):
@@ -159,6 +161,7 @@ def test_backward_reaches_what_an_inner_gradient_depends_on(name, executor):
         assert step() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_gradients_of_leaves_add_up_and_the_inner_pass_touches_none(executor):
     w, other = Tensor(2.0), Tensor(5.0)
@@ -183,6 +186,7 @@ def network():
     return nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("wrapped", [False, True], ids=["array", "Tensor"])
 def test_parameters_receive_the_gradient_of_a_loss_on_slopes(executor, wrapped):
@@ -242,6 +246,7 @@ KINDS = {  # name: (f, argument, what the value and the gradient are)
 # fmt: on
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_result_is_a_tensor_where_it_depends_on_one_or_the_argument_is_one(name, executor):
@@ -258,6 +263,7 @@ def test_a_result_is_a_tensor_where_it_depends_on_one_or_the_argument_is_one(nam
         assert needs == [(kind == "Tensor" and "data" not in name) or own for kind in expected.split()]
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", KINDS)
 def test_inside_no_grad_results_are_of_the_arguments_kind(name, executor):

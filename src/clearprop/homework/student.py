@@ -54,6 +54,7 @@ class Student:
         self.node, self.written = node, written or node  # the class that was written, where a node wraps it
         self.tape: list[Any] = []  # handed to constructors that want a list of all nodes
         self.made: list[Any] = []  # the nodes of the present graph, in the order in which they were made
+        self._signatures: dict[int, tuple[Any, inspect.Signature]] = {}  # kept beside what they are of
         self._make = make
         self._leaf = self._as_leaf(leaf) if leaf is not None else self._own_leaf()
         alone = function is None and make is None and operation is None
@@ -88,7 +89,7 @@ class Student:
     def _construct(self, kind: Any, given: list[Any]) -> Any:
         """Call a class with inputs, and with the list of nodes and a name where it wants those."""
         try:
-            wanted = inspect.signature(kind)
+            wanted = self._signature(kind)
         except (TypeError, ValueError):
             return kind(*given)
         plain = [p for p in wanted.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
@@ -109,6 +110,12 @@ class Student:
         bound = wanted.bind_partial()
         bound.arguments |= dict(zip((p.name for p in takes), given, strict=False)) | extra
         return kind(*bound.args, **bound.kwargs)
+
+    def _signature(self, kind: Any) -> inspect.Signature:
+        """Return what a class takes, looked up once: thousands of nodes are made of it."""
+        if id(kind) not in self._signatures:
+            self._signatures[id(kind)] = kind, inspect.signature(kind)
+        return self._signatures[id(kind)][1]
 
     def _as_leaf(self, leaf: Any) -> Callable[[Any], Any]:
         return lambda value: self._construct(leaf, [value])

@@ -14,7 +14,7 @@ from clearprop.compiler import RecordingError
 from clearprop.compiler.capture.reading import StandInForTable
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 X = np.arange(1.0, 4.0)
 MANY = 300
 

@@ -7,7 +7,7 @@ import clearprop
 from clearprop import Tensor, nn
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 ARRAYS = {
     "float64": np.arange(6.0),

@@ -8,7 +8,7 @@ from clearprop import Tensor, assign, nn, optim
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 
 class Training:

@@ -13,7 +13,7 @@ from clearprop.compiler.capture import guard
 from clearprop.compiler.capture.reading import original
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 X = np.arange(1.0, 4.0)
 MANY = 300
 Pair = namedtuple("Pair", "first second")

@@ -11,7 +11,7 @@ from clearprop import Tensor
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 
 def set_quietly(x, name, value):

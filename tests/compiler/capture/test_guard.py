@@ -23,7 +23,7 @@ from clearprop import Tensor, nn, optim
 from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 X = np.arange(1.0, 4.0)
 
 

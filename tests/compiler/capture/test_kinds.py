@@ -13,6 +13,7 @@ from clearprop.compiler.step import available_executors
 
 pytestmark = [
     pytest.mark.parametrize("executor", available_executors()),
+    pytest.mark.by_turns("executor"),
     pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning"),
 ]
 

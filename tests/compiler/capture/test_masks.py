@@ -116,6 +116,7 @@ def same(found, right):
     np.testing.assert_allclose(found, right, rtol=1e-12)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", REDUCTIONS)
 def test_a_reduction_is_right_for_every_count_by_one_plan(name, executor):
@@ -127,6 +128,7 @@ def test_a_reduction_is_right_for_every_count_by_one_plan(name, executor):
     assert "as many entries" not in step.explain()
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", OTHERS)
 def test_anything_else_is_right_for_every_count_by_a_plan_for_each(name, executor):
@@ -138,6 +140,7 @@ def test_anything_else_is_right_for_every_count_by_a_plan_for_each(name, executo
     assert "for masks that pick as many entries as when it was recorded" in step.explain()
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", CHANGED)
 def test_what_is_stored_into_picked_entries_is_theirs(name, executor):
@@ -210,6 +213,7 @@ def test_a_view_of_picked_entries_is_not_changed_alone():
         clearprop.compile(changed)(VECTORS[0])
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize(
     "function",
@@ -242,6 +246,7 @@ def test_gradients_of_what_is_planned_for_each_count(function, executor):
 SMOOTH = [name for name in REDUCTIONS if name not in ("any and all", "of integers")]
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", SMOOTH)
 def test_gradients_of_a_reduction_over_no_one_and_all_entries(name, executor):
@@ -251,6 +256,7 @@ def test_gradients_of_a_reduction_over_no_one_and_all_entries(name, executor):
         same(outcome(step, x), outcome(slope, x))
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_gradients_through_a_mask_that_is_an_argument(executor):
     w, x = Tensor(np.ones(3)), np.arange(24.0).reshape(8, 3) / 10
@@ -273,6 +279,7 @@ def test_gradients_through_a_mask_that_is_an_argument(executor):
     assert compiled.recordings <= 2  # once for no gradient held, once for one
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_what_would_overflow_where_the_mask_does_not_hold_does_no_harm(executor):
     t = Tensor(np.zeros(3))
@@ -294,6 +301,7 @@ def test_what_would_overflow_where_the_mask_does_not_hold_does_no_harm(executor)
         np.testing.assert_allclose(found, t.grad, rtol=1e-12)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("axis", [None, 0, 1, (0, 1), -1])
 def test_rows_that_a_mask_picks_are_reduced_along_any_axis(axis, executor):
@@ -333,6 +341,7 @@ def test_after_many_counts_a_call_runs_as_written_with_one_warning():
     assert step.recordings == MOST_COUNTS
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_what_has_no_slope_where_the_mask_does_not_hold_reaches_no_gradient(executor):
     t = Tensor(np.zeros(4))
@@ -356,6 +365,7 @@ def test_what_has_no_slope_where_the_mask_does_not_hold_reaches_no_gradient(exec
         assert np.isfinite(found).all()
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 def test_missing_targets_left_out_of_a_loss_train_as_in_eager_mode(executor):
     generator = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 W = Tensor([1.0, 2.0], name="W")
 KEPT = {"numbers": [1, 2]}
 

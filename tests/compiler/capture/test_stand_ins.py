@@ -14,6 +14,8 @@ from clearprop.compiler import RecordingError
 from clearprop.compiler.step import available_executors
 from clearprop.record import read
 
+pytestmark = pytest.mark.by_turns("executor")
+
 
 @pytest.fixture(params=available_executors())
 def executor(request):

@@ -8,7 +8,7 @@ from clearprop import Tensor
 from clearprop.compiler.capture.suspects import LARGEST, TRIES
 from clearprop.compiler.step import available_executors
 
-pytestmark = pytest.mark.parametrize("executor", available_executors())
+pytestmark = [pytest.mark.parametrize("executor", available_executors()), pytest.mark.by_turns("executor")]
 
 USES = {
     "an entry": lambda held, x: held[0] * x,

@@ -126,6 +126,7 @@ def kinds(x):
     return type(x), inside, value.dtype, np.asarray(value).tolist()
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize(("name", "i"), CASES)
 def test_an_array_stays_one_and_a_number_too(name, i, executor):
@@ -139,6 +140,7 @@ def test_an_array_stays_one_and_a_number_too(name, i, executor):
             assert kinds(compiled(given)) == right
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_a_gradient_without_axes_is_a_number(name, executor):
@@ -164,6 +166,7 @@ def test_a_gradient_without_axes_is_a_number(name, executor):
         assert (kinds(compiled()), kinds(p.grad), kinds(p)) == right
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 def test_views_of_a_number_that_is_another_at_each_call(executor):
     p, q = Tensor(2.0), Tensor(3.0)
@@ -187,6 +190,7 @@ def test_views_of_a_number_that_is_another_at_each_call(executor):
         assert q.value == 2.0 + k
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 def test_a_proof_tells_them_apart(executor, monkeypatch):
     made = clearprop.compile(lambda x: x[..., 0], executor=executor, prove="always")

@@ -106,6 +106,7 @@ WAYS = {
 }  # fmt: skip
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("way", WAYS)
@@ -116,6 +117,7 @@ def test_joins_are_native_for_every_dtype(way, dtype, executor):
     checked(WAYS[way], [entries(rng, (2, 3), dtype) for _ in range(2)], executor)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize(
     ("function", "shapes"),
@@ -179,6 +181,7 @@ SUBSCRIPTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("example", SUBSCRIPTS, ids=str)
@@ -189,6 +192,7 @@ def test_einsum_is_made_of_products_and_sums(example, dtype, executor):
     checked(lambda *xs: np.einsum(subscripts, *xs), inputs, executor)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("dtype", ["i1", "i4", "i8", "?"])
 @pytest.mark.parametrize("example", [e for e in SUBSCRIPTS if len(e) <= 3], ids=str)
@@ -220,6 +224,7 @@ INDICES = {
 }
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("way", INDICES)
 def test_index_arrays_beside_slices_are_native(way, executor):
@@ -303,6 +308,7 @@ def test_margins_along_two_axes_are_written_in_one_go():
     assert len({places.home(v) for v in wholes}) == 1
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 def test_a_step_with_joins_trains_as_eager_does(executor):
     """A recurrent cell: gates that are slices of one product, and the states of all times stacked."""
@@ -354,6 +360,7 @@ def boxes(draw):
     return arrays, draw(st.sampled_from((axis, axis - n))), draw(st.sampled_from(("", "turned", "computed")))
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @settings(max_examples=60, deadline=None, suppress_health_check=RELAXED, derandomize=True)
 @given(box=boxes())
@@ -384,6 +391,7 @@ def einsums(draw):
     return ",".join("".join(t) for t in terms) + "->" + "".join(output), arrays
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @settings(max_examples=80, deadline=None, suppress_health_check=RELAXED, derandomize=True)
 @given(example=einsums())

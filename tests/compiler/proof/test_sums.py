@@ -49,6 +49,7 @@ DATA = {
 }
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("name", SUMS)
@@ -74,6 +75,7 @@ WHOLE = {
 }
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("fault", FAULTS)
@@ -94,6 +96,7 @@ def test_a_wrong_plan_is_found(name, fault, dtype, executor, monkeypatch):
                 step(x)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", EXECUTORS)
 @pytest.mark.parametrize("name", ["sum of columns", "einsum", "std of columns", "var of columns"])
 def test_a_plan_whose_sums_of_float16_stand_still_is_found(name, executor, monkeypatch):

@@ -429,6 +429,7 @@ def counted_targets(dtype):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 @pytest.mark.parametrize("make", TRAININGS, ids=lambda make: make.__name__)

@@ -300,6 +300,7 @@ def disturb(numbers, twins, held):
         held.clear()
 
 
+@pytest.mark.by_turns("clear_last")
 @pytest.mark.parametrize("clear_last", [False, True])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 @pytest.mark.parametrize("seed", range(5))
