@@ -15,6 +15,28 @@ def fresh():
     return nn.Parameter(np.zeros(SHAPE, np.float32))
 
 
+def test_gains_of_linear_layers_are_one():
+    assert {init.calculate_gain(name) for name in ("linear", "conv2d", "conv_transpose3d")} == {1.0}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: init.calculate_gain("conv4d"),
+        lambda: init.calculate_gain("leaky_relu", "0.1"),
+        lambda: init.calculate_gain("leaky_relu", True),
+        lambda: init.kaiming_normal_(fresh(), mode="fan"),
+        lambda: init.dirac_(nn.Parameter(np.zeros((3, 3)))),
+        lambda: init.sparse_(fresh(), 0.5),
+        lambda: init.fans(np.zeros(3)),
+        lambda: init.trunc_normal_(fresh(), a=1.0, b=-1.0),
+    ],
+)
+def test_what_an_initialiser_cannot_do_is_told_with_its_place(call):
+    with pytest.raises(ValueError, match=rf"At {__file__}:\d+\.\n  Try "):
+        call()
+
+
 @pytest.mark.parametrize(
     ("function", "options"),
     [

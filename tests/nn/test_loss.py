@@ -240,3 +240,56 @@ def test_functions_too_refuse_a_reduction_they_do_not_know(name):
 
 def test_nll_loss_takes_lists():
     assert nn.NLLLoss()([[-0.5, -1.0]], [1]) == 1.0
+
+
+# --- whole numbers ------------------------------------------------------------------------------------------
+OF_TWO = [
+    F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss, F.poisson_nll_loss, F.soft_margin_loss, F.kl_div,
+    F.binary_cross_entropy_with_logits, F.cross_entropy, F.multilabel_soft_margin_loss,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("loss", OF_TWO)
+def test_whole_numbers_are_predictions_as_floats_are(loss):
+    """A target of floats is not rounded to them."""
+    x, y = np.array([[1, 2, 0], [0, 3, 1]]), np.array([[0.5, 0.25, 0.25], [0.75, 0.0, 0.25]])
+
+    assert loss(x, y) == loss(x.astype(float), y)
+    assert loss(x, y.astype(np.float32)).dtype == np.float32 or loss is F.cross_entropy
+
+
+def test_floats_are_not_taken_for_the_whole_numbers_of_a_weight():
+    for call in (
+        lambda: F.linear(np.full((1, 2), 1.7), np.ones((1, 2), int)),
+        lambda: F.conv1d(np.full((1, 1, 3), 1.7), np.ones((1, 1, 2), int)),
+        lambda: F.linear(np.array([[300]]), np.ones((1, 1), np.int8)),
+    ):
+        with pytest.raises(TypeError, match=r"Try weight\.astype\(x\.dtype\)"):
+            call()
+
+
+ONES = np.ones((2, 3), np.float32)
+WHOLE = np.array([[1, 0, 1], [0, 1, 1]])
+UNWIDENED = {
+    "margins": lambda: F.margin_ranking_loss(ONES, 2 * ONES, 1 - 2 * WHOLE),
+    "one of two": lambda: F.margin_ranking_loss(ONES, WHOLE, ONES),
+    "far": lambda: F.triplet_margin_loss(ONES, 2 * ONES, WHOLE),
+    "near": lambda: F.triplet_margin_with_distance_loss(ONES, WHOLE, ONES),
+    "angles": lambda: F.cosine_embedding_loss(ONES, WHOLE, np.array([1, -1])),
+    "similarity": lambda: F.cosine_similarity(WHOLE, ONES),
+    "distance": lambda: F.pairwise_distance(WHOLE, ONES),
+    "weights": lambda: F.binary_cross_entropy_with_logits(ONES, WHOLE, WHOLE, pos_weight=WHOLE),
+    "shares": lambda: F.mse_loss(ONES, WHOLE, weight=WHOLE),
+    "labels": lambda: F.multilabel_soft_margin_loss(ONES, WHOLE, weight=WHOLE[0]),
+    "norms": lambda: F.layer_norm(ONES, 3, WHOLE[0], WHOLE[0]) + F.rms_norm(ONES, 3, WHOLE[0]),
+    "batches": lambda: F.batch_norm(ONES, WHOLE[0], WHOLE[0] + 1, WHOLE[0], WHOLE[0]),
+    "slopes": lambda: F.prelu(ONES, WHOLE[0]),
+    "bags": lambda: F.embedding_bag(WHOLE, ONES, mode="sum", per_sample_weights=WHOLE),
+    "products": lambda: F.bilinear(ONES, WHOLE, np.ones((1, 3, 3), int), ONES[0, :1]),
+    "places": lambda: F.grid_sample(np.ones((1, 1, 2, 2), np.float32), np.zeros((1, 2, 2, 2), int)),
+}
+
+
+@pytest.mark.parametrize("name", UNWIDENED)
+def test_whole_numbers_do_not_widen_floats(name):
+    assert UNWIDENED[name]().dtype == np.float32

@@ -118,15 +118,36 @@ WORDS = {
     "torch.nn.functional.cosine_similarity(x1=x, x2=x)": "torch.ones(2)",
     "torch.nn.functional.embedding(i, x.T, sparse=True)": "x.T[i]",
     "torch.nn.functional.mse_loss(x, 0 * x, None, None, 'sum')": "(x * x).sum()",
+    "torch.nn.MSELoss()(input=x, target=0 * x)": "(x * x).mean()",
+    "torch.nn.CrossEntropyLoss()(input=x, target=i[0, :2])": "torch.nn.CrossEntropyLoss()(x, i[0, :2])",
+    "torch.nn.PoissonNLLLoss()(log_input=x, target=x)": "torch.nn.PoissonNLLLoss()(x, x)",
+    "torch.nn.TripletMarginLoss()(anchor=x, positive=x, negative=2 * x)": "torch.tensor(0.0)",
+    "torch.nn.CosineSimilarity()(x1=x, x2=-x)": "-torch.ones(2)",
+    "torch.nn.Softmax(dim=1)(input=x)": "x.softmax(1)",
+    "torch.nn.Sequential(torch.nn.ReLU(), torch.nn.Tanh())(input=x)": "x.relu().tanh()",
+    "hooked(torch.nn.ReLU())(input=x)": "x.relu()",
+    "torch.nn.RNN(3, 3).forward(input=x[None], hx=x[None])[0].shape[0] + 0 * m": "torch.ones(2, 2)",
+    "torch.nn.GRUCell(3, 3)(input=x, hx=x).shape[0] + 0 * m": "torch.full((2, 2), 2.0)",
+    "torch.nn.Linear(3, 3, True, 'cpu', torch.float64).weight.itemsize + 0 * m": "torch.full((2, 2), 8.0)",
+    "torch.nn.Conv1d(1, 1, 1, 1, 0, 1, 1, True, 'zeros', None, None).weight.itemsize + 0 * m": "m * 0 + 4",
+    "torch.nn.EmbeddingBag.from_pretrained(x.T, False, None, 2.0, False, 'sum')(i)": "x.T[i[0]].sum(0)[None]",
+    "torch.nn.Embedding.from_pretrained(x.T, False, 0)(i)": "x.T[i]",
+    "torch.nn.init.xavier_uniform(torch.zeros(0, 2))": "torch.zeros(0, 2)",
+    "torch.nn.init._calculate_fan_in_and_fan_out(torch.ones(5, 2, 3))[0] + 0 * m": "m * 0 + 6",
     "torch.nn.CrossEntropyLoss(None, None, 1)(x, i[0, :2])": "-torch.log_softmax(x[1], 0)[0]",
 }  # fmt: skip
+
+
+def hooked(layer):
+    layer.register_forward_hook(lambda module, args, output: None)
+    return layer
 
 
 @pytest.mark.parametrize("text", WORDS)
 def test_arguments_have_pytorchs_words_and_places(text):
     known = {"torch": torch, "x": torch.tensor([[0.5, -1.0, 2.0], [1.0, 3.0, -2.0]])}
     known |= {"v": torch.tensor([-1.0, 0.5, 1.0]), "i": torch.tensor([[1, 0, 1]])}
-    known["m"] = torch.tensor([[2.0, 0.5], [0.5, 3.0]])
+    known |= {"m": torch.tensor([[2.0, 0.5], [0.5, 3.0]]), "hooked": hooked}
 
     assert torch.allclose(eval(text, known).float(), eval(WORDS[text], known).float())
 
@@ -138,6 +159,8 @@ def test_a_word_of_another_function_is_refused():
         lambda: torch.exp(exponent=x),
         lambda: torch.exp(input=x, x=x),
         lambda: x.view(2, size=(3, 2)),
+        lambda: torch.nn.MSELoss()(x, input=x),
+        lambda: torch.nn.Linear(3, 2, True, "cpu", torch.float64, 1),
     ):
         with pytest.raises(TypeError):
             call()

@@ -58,10 +58,24 @@ class Embedding(Module):
             self.reset_parameters()
 
     @classmethod
-    def from_pretrained(cls, embeddings: Any, freeze: bool = True, **options: Any) -> Embedding:
-        """Return a layer with this table, which is not trained unless `freeze` is False."""
-        count, size = np.shape(embeddings)
-        return cls(count, size, _weight=embeddings, _freeze=freeze, **options)
+    def from_pretrained(
+        cls,
+        embeddings: Any,
+        freeze: bool = True,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
+    ) -> Embedding:
+        """Return a layer with this table, which is not trained unless `freeze` is False.
+
+        >>> Embedding.from_pretrained(np.array([[1.0, 2.0], [3.0, 4.0]]))(np.array([1])).value
+        array([[3., 4.]])
+        """
+        rows, size = np.shape(embeddings)
+        how = padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        return cls(rows, size, *how, _weight=embeddings, _freeze=freeze)
 
     def reset_parameters(self) -> None:
         """Draw a new table."""
@@ -108,6 +122,28 @@ class EmbeddingBag(Embedding):
         options = max_norm, norm_type, scale_grad_by_freq, sparse, _weight, _freeze, dtype
         super().__init__(num_embeddings, embedding_dim, padding_idx, *options)
         self.mode, self.include_last_offset = mode, include_last_offset
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]  # which has no `mode` between the others
+        cls,
+        embeddings: Any,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """Return a layer with this table, which is not trained unless `freeze` is False.
+
+        >>> EmbeddingBag.from_pretrained(np.array([[1.0, 2.0], [3.0, 4.0]]))(np.array([[0, 1]])).value
+        array([[2., 3.]])
+        """
+        rows, size = np.shape(embeddings)
+        how = max_norm, norm_type, scale_grad_by_freq, mode, sparse, embeddings, include_last_offset
+        return cls(rows, size, *how, padding_idx, _freeze=freeze)
 
     def forward(self, x: Any, offsets: Any = None, per_sample_weights: Any = None) -> Tensor:
         """Return a vector per bag: the rows of `x`, or the stretches that start at `offsets`."""

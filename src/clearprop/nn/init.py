@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from clearprop.errors import lesson
+from clearprop.arguments import is_number
+from clearprop.errors import at_line, lesson
 from clearprop.nn.functional.layer import recording
 from clearprop.ops import random
 from clearprop.record import assign
@@ -17,6 +18,7 @@ from clearprop.tensor import Tensor
 T = TypeVar("T", bound=Tensor)
 
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5 / 3, "relu": math.sqrt(2.0), "selu": 0.75}
+_GAINS |= {f"conv{turned}{axes}d": 1.0 for turned in ("", "_transpose") for axes in (1, 2, 3)}
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
@@ -28,10 +30,13 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     1.4142135623730951
     """
     if nonlinearity == "leaky_relu":
+        if param is not None and (isinstance(param, bool) or not is_number(param)):
+            called, wanted = "calculate_gain('leaky_relu', param)", "wants the slope as a number"
+            raise ValueError(lesson(called, wanted, f"{param!r}", at_line(), "param=0.01"))
         return math.sqrt(2.0 / (1 + (0.01 if param is None else param) ** 2))
     if nonlinearity not in _GAINS:
-        known = ", ".join([*_GAINS, "leaky_relu"])
-        raise ValueError(lesson("calculate_gain(nonlinearity)", f"knows {known}", f"{nonlinearity!r}"))
+        wanted, hint = f"knows {', '.join([*_GAINS, 'leaky_relu'])}", "'linear', whose gain is 1"
+        raise ValueError(lesson("calculate_gain(nonlinearity)", wanted, f"{nonlinearity!r}", at_line(), hint))
     return _GAINS[nonlinearity]
 
 
@@ -47,6 +52,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
                 "an initialiser by fan",
                 "wants a weight of two or more axes",
                 f"{tensor.shape}",
+                at_line(),
                 hint="init.uniform_ or init.zeros_ for a bias",
             )
         )
@@ -142,11 +148,20 @@ def xavier_normal_(tensor: T, gain: float = 1.0) -> T:
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(fans(tensor))))
 
 
-def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+def fan(tensor: Tensor, mode: str) -> int:
+    """Return the inputs of each unit for the mode "fan_in", its outputs for "fan_out".
+
+    >>> fan(Tensor(np.zeros((32, 13))), "fan_out")
+    32
+    """
     if mode not in ("fan_in", "fan_out"):
-        raise ValueError(lesson("kaiming_...(mode=)", "is 'fan_in' or 'fan_out'", f"{mode!r}"))
-    fan = fans(tensor)[mode == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+        wanted, hint = "is 'fan_in' or 'fan_out'", "mode='fan_in'"
+        raise ValueError(lesson("kaiming_...(mode=)", wanted, f"{mode!r}", at_line(), hint))
+    return fans(tensor)[mode == "fan_out"]
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    return calculate_gain(nonlinearity, a) / math.sqrt(fan(tensor, mode))
 
 
 def kaiming_uniform_(tensor: T, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> T:
@@ -183,6 +198,9 @@ def trunc_normal_(tensor: T, mean: float = 0.0, std: float = 1.0, a: float = -2.
         raise RuntimeError(
             lesson("trunc_normal_(tensor)", "draws a number of times that no plan knows", hint=hint)
         )
+    if not a < b:
+        wanted, got = "wants a below b", f"a={a}, b={b}"
+        raise ValueError(lesson("trunc_normal_(tensor, a=, b=)", wanted, got, at_line(), "a=-2.0, b=2.0"))
     drawn = random.normal(tensor.shape, mean, std).numpy().copy()
     for _ in range(1000):
         outside = (drawn < a) | (drawn > b)
@@ -227,7 +245,8 @@ def dirac_(tensor: T, groups: int = 1) -> T:
     """
     if not 3 <= tensor.ndim <= 5 or groups < 1 or tensor.shape[0] % groups:
         wanted = f"wants a kernel (out, in, 1 to 3 lengths) with outputs in {groups} groups"
-        raise ValueError(lesson("dirac_(tensor)", wanted, f"{tensor.shape}"))
+        hint = "eye_(tensor) for a matrix" if tensor.ndim == 2 else "a kernel of shape (4, 4, 3, 3)"
+        raise ValueError(lesson("dirac_(tensor)", wanted, f"{tensor.shape}", at_line(), hint))
     each = tensor.shape[0] // groups
     middle = tuple(n // 2 for n in tensor.shape[2:])
     kernel = np.zeros(tensor.shape, tensor.dtype)
@@ -249,7 +268,8 @@ def sparse_(tensor: T, sparsity: float, std: float = 0.01) -> T:
     """
     if tensor.ndim != 2 or not 0 <= sparsity <= 1:
         wanted, got = "wants a matrix, and a sparsity from 0 to 1", f"{tensor.shape}, {sparsity!r}"
-        raise ValueError(lesson("sparse_(tensor, sparsity)", wanted, got))
+        hint = "sparse_(weight, 0.1) for a weight of two axes"
+        raise ValueError(lesson("sparse_(tensor, sparsity)", wanted, got, at_line(), hint))
     order = np.argsort(random.uniform(tensor.shape, 0.0, 1.0), axis=0)
     values = random.normal(tensor.shape, 0.0, std)
     assign(tensor, np.where(order < math.ceil(sparsity * tensor.shape[0]), 0.0, values))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
+from clearprop.nn.functional.layer import recording
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
 from clearprop.torch.pointwise import alike
@@ -218,16 +219,70 @@ def _svdvals(A: Any, *, driver: str | None = None) -> Any:
     return through(np.linalg.svdvals, "linalg_svdvals")(A)
 
 
+_DRIVERS = {"gels": "residuals", "gelsy": "rank", "gelsd": "residuals rank values"}
+_DRIVERS["gelss"] = _DRIVERS["gelsd"]
+"""What LAPACK's ways to least squares tell besides the solution; `gelsy` is taken where none is named."""
+
+
 def _lstsq(A: Any, B: Any, rcond: Any = None, *, driver: str | None = None) -> Any:
-    return _Solved(*through(np.linalg.lstsq, "linalg_lstsq")(A, B, rcond))
+    """Return the X with the least |A X - B| and what is known of it; a B with an axis less holds vectors."""
+    a, b = _nodes("linalg.lstsq(A, B)", A, B)
+    tells = _DRIVERS.get(driver or "gelsy")
+    if tells is None:
+        wanted = f"wants driver as {', '.join(_DRIVERS)} or None"
+        raise RuntimeError(lesson("torch.linalg.lstsq(driver=)", wanted, f"{driver!r}", hint="driver=None"))
+    if a.ndim - 1 == b.ndim and b.shape == a.shape[:-1]:
+        found = _lstsq(A, B.unsqueeze(-1), rcond, driver=driver)
+        return found._replace(solution=found.solution.squeeze(-1))
+    if min(a.ndim, b.ndim) < 2:
+        got = f"{tuple(A.shape)} and {tuple(B.shape)}"
+        raise RuntimeError(lesson("torch.linalg.lstsq(A, B)", "wants matrices", got, hint="B.unsqueeze(-1)"))
+    batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    a, b = (v if v.shape[:-2] == batch else np.broadcast_to(v, (*batch, *v.shape[-2:])) for v in (a, b))
+    each = [xp.linalg.lstsq(a[place], b[place], rcond) for place in np.ndindex(batch)]
+    (rows, columns), count = a.shape[-2:], b.shape[-1]
+    ranks = np.array([int(found[2]) for found in each], np.int64).reshape(batch)
+
+    def put_together(i: int, *shape: int) -> Any:
+        parts = [found[i] for found in each]
+        return np.stack(parts).reshape((*batch, *shape)) if parts else np.zeros((*batch, *shape), a.dtype)
+
+    nothing = np.zeros(0, a.dtype)
+    whole = rows > columns and bool((ranks == columns).all())
+    return _Solved(
+        lift(put_together(0, columns, count), "linalg_lstsq"),
+        lift(put_together(1, count) if whole and "residuals" in tells else nothing),
+        lift(ranks if "rank" in tells else np.zeros(0, np.int64)),
+        lift(put_together(3, min(rows, columns)) if "values" in tells else nothing),
+    )
+
+
+def _unknown(A: Any) -> Any:
+    """Return which matrices have a NaN, with axes of length 1 where their entries are; None for none of them.
+
+    A step that is recorded asks it of the matrices of later calls, too.
+    """
+    found = np.any(np.isnan(A.node if recording() else A.node._value), axis=(-2, -1), keepdims=True)
+    return lift(found) if recording() or found.any() else None
+
+
+def _known(A: Any, found: Any) -> Any:
+    """Return what depends on all entries of matrices: NaN where they have one, which pivoting went around."""
+    unknown = _unknown(A)
+    return found if unknown is None else FUNCTIONS["where"](unknown, np.nan, found)
 
 
 def _cholesky(A: Any, *, upper: bool = False) -> Any:
-    return through(np.linalg.cholesky, "linalg_cholesky")(A, upper=upper)
+    found = through(np.linalg.cholesky, "linalg_cholesky")(A, upper=upper)
+    if _unknown(A) is not None and not recording():
+        wanted = "wants a positive-definite matrix"
+        raise RuntimeError(lesson("torch.linalg.cholesky(A)", wanted, "NaN in it", hint="A.nan_to_num()"))
+    return found
 
 
 def _inv(A: Any) -> Any:
-    return through(np.linalg.inv, "linalg_inv")(A)
+    found = through(np.linalg.inv, "linalg_inv")(A)
+    return _known(A, found)
 
 
 def _det(A: Any) -> Any:
@@ -235,7 +290,11 @@ def _det(A: Any) -> Any:
 
 
 def _slogdet(A: Any) -> Any:
-    return through(np.linalg.slogdet, "linalg_slogdet")(A)
+    found = through(np.linalg.slogdet, "linalg_slogdet")(A)
+    unknown = _unknown(A)
+    if unknown is None:
+        return found
+    return found._replace(sign=FUNCTIONS["where"](unknown[..., 0, 0], 0, found.sign))
 
 
 def _eigh(A: Any, UPLO: str = "L") -> Any:
@@ -251,7 +310,15 @@ def _matrix_power(A: Any, n: int) -> Any:
 
 
 def _cond(A: Any, p: Any = None) -> Any:
-    return through(np.linalg.cond, "linalg_cond")(A, p)
+    """Return how much larger errors may get: 0 / 0 of singular values is NaN, NaN of other norms infinite."""
+    if A.ndim > 1 and not A.shape[-1]:
+        return PLAIN["zeros"](A.shape[:-2], dtype=A.dtype)
+    if p in (None, 2, -2):
+        sizes = _svdvals(A)
+        most, least = sizes[..., 0], sizes[..., -1]
+        return least / most if p == -2 else most / least
+    found = through(np.linalg.cond, "linalg_cond")(A, p)
+    return FUNCTIONS["where"](found.isnan(), np.inf, found)
 
 
 def _solve(A: Any, B: Any, *, left: bool = True) -> Any:
@@ -264,7 +331,7 @@ def _solve(A: Any, B: Any, *, left: bool = True) -> Any:
             raise RuntimeError(lesson("torch.linalg.solve(A, B, left=False)", wanted, "a vector", hint=hint))
         return _solve(A, B.unsqueeze(-1)).squeeze(-1)
     solved = through(np.linalg.solve, "linalg_solve")
-    return solved(A, B) if left else solved(A.mT, B.mT).mT
+    return _known(A, solved(A, B) if left else solved(A.mT, B.mT).mT)
 
 
 def _tolerances(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
@@ -320,13 +387,31 @@ def _matrix_rank(
 
 def _solve_triangular(A: Any, B: Any, *, upper: bool, left: bool = True, unitriangular: bool = False) -> Any:
     """Return the X with A X = B (X A = B for `left=False`), of whose matrix one triangle is looked at."""
+    if min(A.ndim, B.ndim) < 2:
+        called, got = "torch.linalg.solve_triangular(A, B)", f"{tuple(A.shape)} and {tuple(B.shape)}"
+        raise RuntimeError(lesson(called, "wants matrices", got, hint="B.unsqueeze(-1)"))
     if not left:
         return _solve_triangular(A.mT, B.mT, upper=not upper, unitriangular=unitriangular).mT
     side = FUNCTIONS["triu" if upper else "tril"]
     matrix = side(A, (1 if upper else -1) * unitriangular)
     if unitriangular:
         matrix = matrix + PLAIN["eye"](A.shape[-1], dtype=A.dtype)
-    return through(np.linalg.solve, "linalg_solve_triangular")(matrix, B)
+    if np.diagonal(matrix.node._value, axis1=-2, axis2=-1).all():
+        return through(np.linalg.solve, "linalg_solve_triangular")(matrix, B)
+    return _substituted(matrix, B, upper)
+
+
+def _substituted(A: Any, B: Any, upper: bool) -> Any:
+    """Return the X with A X = B row by row, infinite or NaN where a 0 of the diagonal divides."""
+    n = A.shape[-1]
+    places = range(n - 1, -1, -1) if upper else range(n)
+    rows: list[Any] = []
+    for i in places:
+        left = B[..., i, :]
+        for j, row in zip(places, rows, strict=False):
+            left = left - A[..., i, j, None] * row
+        rows.append(left / A[..., i, i, None])
+    return PLAIN["stack"](rows[::-1] if upper else rows, -2)
 
 
 @function

@@ -364,6 +364,7 @@ def _as(kind: dtypes.dtype) -> Any:
 for _name, _kind in dtypes.NAMES.items():
     if not _name[-1].isdigit():
         METHODS[_name] = _as(_kind)
+METHODS["byte"], METHODS["char"] = _as(dtypes.uint8), _as(dtypes.int8)
 
 
 @method

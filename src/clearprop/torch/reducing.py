@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import namedtuple
 from typing import Any
 
@@ -165,15 +166,23 @@ def _plain(name: str, entry: str) -> Any:
     return along
 
 
-for _name, _op in {
-    "amax": "max",
-    "amin": "min",
-    "argmax": "argmax",
-    "argmin": "argmin",
-    "all": "all",
-    "any": "any",
-}.items():
+for _name, _op in {"amax": "max", "amin": "min", "argmax": "argmax", "argmin": "argmin"}.items():
     FUNCTIONS[_name] = _plain(_name, _op)
+
+
+def _telling(name: str) -> Any:
+    """Return `any` or `all`: for `dim=()` every entry tells of itself; what they tell of uint8 is uint8."""
+
+    def telling(x: Any, dim: Any = None, keepdim: bool = False) -> Any:
+        node = kept_apart(x)[0]
+        alone = isinstance(dim, (tuple, list)) and not dim
+        found = node != 0 if alone else op(name)(node, axis=_axis(dim), keepdims=keepdim)
+        return lift(cast(found, node.dtype) if node.dtype == np.uint8 else found, name)
+
+    return telling
+
+
+FUNCTIONS["all"], FUNCTIONS["any"] = _telling("all"), _telling("any")
 
 
 @function
@@ -242,20 +251,33 @@ def cummin(x: Any, dim: int) -> Any:
     return _running("minimum", x, dim)
 
 
+def _axes(dim: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes that are meant, of a number without axes none."""
+    found = tuple(range(ndim)) if dim is None else _axis(dim)
+    found = (found,) if found.__class__ is int else tuple(range(ndim)) if found is None else found
+    return () if not ndim and set(found) <= {0, -1} else found
+
+
 @function
 def norm(x: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Any:
-    """Return the p-norm of the entries, of all or along axes."""
-    order = 2.0 if p is None or (p.__class__ is str and p == "fro") else float(p)
+    """Return the p-norm of the entries, of all or along axes; for "nuc" the sum of the singular values."""
+    if p.__class__ is str and p not in ("fro", "nuc"):
+        wanted = "wants p as a number, 'fro' or 'nuc'"
+        raise RuntimeError(lesson("torch.norm(x, p)", wanted, f"{p!r}", hint="p='fro'"))
     node = _floats("norm", x, dtype)
-    axes = tuple(range(node.ndim)) if dim is None else _axis(dim)
-    if axes.__class__ is int:
-        axes = (axes,)
+    axes = _axes(dim, node.ndim)
+    if p.__class__ is str and p == "nuc":
+        return lift(xp.linalg.norm(node, p, axis=axes, keepdims=keepdim), "linalg_matrix_norm")
+    order = 2.0 if p is None or p.__class__ is str else float(p)
     if order == 2.0:
         return lift(op("norm")(node, axis=axes, keepdims=keepdim), "linalg_vector_norm")
     moved = np.moveaxis(node, axes, range(-len(axes), 0)) if axes else node[None]
-    found = np.linalg.norm(
-        moved.reshape((*moved.shape[: moved.ndim - max(1, len(axes))], -1)), ord=order, axis=-1
-    )
+    before = moved.ndim - max(1, len(axes))
+    count = math.prod(moved.shape[before:])
+    if not count and (order < 0 or order == math.inf):
+        wanted = f"wants an entry or more for p={order:g}: of none there is neither a largest nor a smallest"
+        raise RuntimeError(lesson("torch.norm(x, p)", wanted, f"shape {tuple(x.shape)}", hint="p=2"))
+    found = np.linalg.norm(moved.reshape((*moved.shape[:before], count)), ord=order, axis=-1)
     if keepdim:
         found = np.expand_dims(found, tuple(a % node.ndim for a in axes))
     return lift(found, "linalg_vector_norm")
@@ -544,19 +566,29 @@ def corrcoef(x: Any) -> Any:
 
 @function
 def mode(x: Any, dim: int = -1, keepdim: bool = False) -> Any:
-    """Return the most frequent entry along an axis, of several the least, and where its last one is."""
+    """Return the most frequent entry along an axis, of several the least, and where its last one is.
+
+    NaN equals nothing: each counts once, and comes after all numbers.
+    """
     node = kept_apart(x)[0]
     if not node.ndim:
         return PAIRS["mode"](lift(node, "mode"), lift(constant(0)))
     rows = np.moveaxis(node._value, dim, -1)
     flat = rows.reshape(-1, rows.shape[-1])
-    least = [(found := np.unique(row, return_counts=True))[0][found[1].argmax()] for row in flat]
-    last = [len(row) - 1 - (row[::-1] == v).argmax() for row, v in zip(flat, least, strict=True)]
-    index: Any = np.expand_dims(np.array(last, np.int64).reshape(rows.shape[:-1]), dim)
+    index: Any = np.array([_most_frequent(row) for row in flat], np.int64).reshape(rows.shape[:-1])
+    index = np.expand_dims(index, dim)
     values = picked(node, index, dim)
     if not keepdim:
         values, index = np.squeeze(values, axis=dim), np.squeeze(index, axis=dim)
     return PAIRS["mode"](lift(values, "mode"), lift(index))
+
+
+def _most_frequent(row: Any) -> int:
+    known = row[row == row]  # without NaN
+    if not known.size:
+        return 0
+    values, counts = np.unique(known, return_counts=True)
+    return int(np.flatnonzero(row == values[counts.argmax()])[-1])
 
 
 @function

@@ -60,7 +60,7 @@ class GammaNLLLoss(Loss):
 
     def forward(self, x: Any, y: Any) -> Any:
         """Return the loss of logarithms of means `x` for the numbers `y`."""
-        y = matched("GammaNLLLoss", x, y)
+        x, y = matched("GammaNLLLoss", x, y)
         return reduced(y * np.exp(-x) + x, self.reduction)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, in_float32, place, positive
+from clearprop.nn.functional.layer import arrayed, fitted, in_float32, place, positive
 from clearprop.op import describe
 from clearprop.ops import random
 from clearprop.registry import ops
@@ -224,7 +224,8 @@ def prelu(x: Any, weight: Any) -> Any:
     >>> prelu(np.array([[-2.0, 3.0]]), np.array([0.25, 0.5]))
     array([[-0.5,  3. ]])
     """
-    x, weight = arrayed(x), arrayed(weight)
+    x = arrayed(x)
+    weight = fitted(weight, x)
     if weight.shape not in ((), (1,)):
         channels = x.shape[1] if len(x.shape) > 1 else 1
         if weight.shape != (channels,):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from clearprop.errors import lesson
-from clearprop.nn.functional.layer import arrayed, checked_reduction, linear, recording
+from clearprop.nn.functional.layer import arrayed, checked_reduction, floating, linear, recording
 from clearprop.op import describe
 from clearprop.ops.packed import BLOCK
 from clearprop.ops.shape import blank, entries
@@ -29,7 +29,7 @@ def nll_loss(
     >>> nll_loss(np.log([[0.25, 0.75]]), np.array([0])).round(4)
     np.float64(1.3863)
     """
-    x, y = arrayed(x), arrayed(y)
+    x, y = floating(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
     weight = _checked_weight("nll_loss", weight, x, axis)
     masked = _checked("nll_loss", x, y, axis, ignore_index)
@@ -53,7 +53,7 @@ def cross_entropy(
     >>> cross_entropy(np.array([[1e4, 0.0]]), np.array([1]))
     np.float64(10000.0)
     """
-    x, y = arrayed(x), arrayed(y)
+    x, y = floating(x), arrayed(y)
     axis = 1 if len(x.shape) > 1 else 0
     count = x.shape[axis]
     weight = _checked_weight("cross_entropy", weight, x, axis)
@@ -91,7 +91,7 @@ def linear_cross_entropy(
     np.float64(0.6931)
     """
     ignored = -100 if ignore_index is None else ignore_index
-    x, linear_weight, y = arrayed(x), arrayed(linear_weight), arrayed(y)
+    x, linear_weight, y = floating(x), floating(linear_weight), arrayed(y)
     options = weight, ignored, reduction, label_smoothing
     matrices = len(x.shape) == len(linear_weight.shape) == 2 and x.dtype == linear_weight.dtype
     if not (matrices and y.dtype.kind in "iu" and x.shape[0] * linear_weight.shape[0] > BLOCK):

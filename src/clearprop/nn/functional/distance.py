@@ -8,7 +8,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, in_float32
+from clearprop.nn.functional.layer import arrayed, fitted, in_float32
 from clearprop.op import describe
 
 
@@ -20,6 +20,7 @@ def cosine_similarity(a: Any, b: Any, dim: int = 1, eps: float = 1e-8) -> Any:
     array([0.96])
     """
     a, b = arrayed(a), arrayed(b)
+    a, b = fitted(a, b), fitted(b, a)
     shape = np.broadcast_shapes(a.shape, b.shape)  # of one length before lengths are taken along `dim`
     a, b = (x if x.shape == shape else np.broadcast_to(x, shape) for x in (a, b))
     lengths = [np.maximum(np.sqrt(np.sum(x * x, axis=dim)), eps) for x in (a, b)]
@@ -34,7 +35,8 @@ def pairwise_distance(a: Any, b: Any, p: float = 2.0, eps: float = 1e-6, keepdim
     >>> pairwise_distance(np.array([[3.0, 4.0]]), np.array([[0.0, 0.0]]), eps=0.0)
     array([5.])
     """
-    return np.linalg.norm(arrayed(a) - arrayed(b) + eps, p, axis=-1, keepdims=keepdim)
+    a, b = arrayed(a), arrayed(b)
+    return np.linalg.norm(fitted(a, b) - fitted(b, a) + eps, p, axis=-1, keepdims=keepdim)
 
 
 @in_float32

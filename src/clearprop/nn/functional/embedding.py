@@ -9,7 +9,7 @@ import numpy as np
 from clearprop.errors import at_line, lesson
 from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
-from clearprop.nn.functional.layer import arrayed, recording
+from clearprop.nn.functional.layer import arrayed, fitted, recording
 from clearprop.op import describe
 from clearprop.ops.index import ARRAY
 from clearprop.ops.shape import entries
@@ -87,7 +87,7 @@ def embedding_bag(
     if mode == "max":
         return _largest(rows, inside, x, starts)
     if per_sample_weights is not None:
-        rows = rows * arrayed(per_sample_weights).reshape(-1, 1)
+        rows = rows * fitted(per_sample_weights, rows).reshape(-1, 1)
     if inside is not None:
         rows = np.where(inside[:, None], rows, 0)
     total = _summed(rows, x, starts)
@@ -130,7 +130,9 @@ def bilinear(a: Any, b: Any, weight: Any, bias: Any = None) -> Any:
     >>> bilinear(np.array([1.0, 2.0]), np.array([3.0]), np.array([[[1.0], [10.0]]]))
     array([63.])
     """
-    z = np.einsum("...i,oij,...j->...o", arrayed(a), weight, arrayed(b))
+    a, b = fitted(a, weight), fitted(b, weight)
+    weight = fitted(weight, a)
+    z = np.einsum("...i,oij,...j->...o", a, weight, fitted(b, a))
     return z if bias is None else z + bias
 
 

@@ -53,14 +53,41 @@ def converted(called: str, x: Any, like: Any) -> Any:
     """Return `x` in the dtype of `like`.
 
     Raises TypeError for what is no real number: half of a complex one would be lost, dates and words would
-    become numbers of NumPy's choice.
+    become numbers of NumPy's choice; and for floats where `like` is of whole numbers.
     """
     if x.dtype == like.dtype:
         return x
     if x.dtype.kind not in "biufO":
         hint = "x.real and x.imag as two channels" if x.dtype.kind == "c" else "numbers made of x on purpose"
         raise TypeError(lesson(called, "wants real numbers", f"x is {describe(x)}", hint=hint))
+    if like.dtype.kind in "biu" and not np.can_cast(x.dtype, like.dtype):
+        wanted, got = f"wants numbers that are {like.dtype}, as the weight is", f"x is {describe(x)}"
+        raise TypeError(lesson(called, wanted, got, hint="weight.astype(x.dtype)"))
     return x.astype(like.dtype)
+
+
+def fitted(x: Any, like: Any) -> Any:
+    """Return whole numbers and truth values in the dtype of the floats that they meet, all else as it is.
+
+    NumPy makes float64 of float32 and whole numbers: labels would widen all that is computed with them.
+
+    >>> fitted(np.array([1, -1]), np.zeros(2, np.float32)).dtype
+    dtype('float32')
+    """
+    x = arrayed(x)
+    return x.astype(like.dtype) if like.dtype.kind == "f" and x.dtype.kind in "biu" else x
+
+
+_WIDE = np.float64()
+
+
+def floating(x: Any) -> Any:
+    """Return whole numbers and truth values as float64, of which shares can be told, and all else as it is.
+
+    >>> floating([1, 2])
+    array([1., 2.])
+    """
+    return fitted(x, _WIDE)
 
 
 def _affine(x: Any, weight: Any, bias: Any) -> Any:

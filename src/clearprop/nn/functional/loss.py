@@ -11,7 +11,15 @@ from clearprop.define import elementwise
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, checked_reduction, converted, positive, recording
+from clearprop.nn.functional.layer import (
+    arrayed,
+    checked_reduction,
+    converted,
+    fitted,
+    floating,
+    positive,
+    recording,
+)
 from clearprop.op import describe
 from clearprop.ops.elementwise import POSITIVE
 from clearprop.ops.shape import entries
@@ -61,8 +69,8 @@ def reduced(x: Any, reduction: str) -> Any:
     return x.sum() if checked_reduction("reduction=", reduction) == "sum" else x
 
 
-def matched(called: str, x: Any, y: Any) -> Any:
-    """Return the target as what the loss computes with: of the prediction's dtype, and of its very shape."""
+def matched(called: str, x: Any, y: Any) -> tuple[Any, Any]:
+    """Return prediction and target as the loss computes with them: of one very shape, floats of one dtype."""
     x, y = arrayed(x), arrayed(y)
     if x.shape != y.shape:
         raise ValueError(
@@ -74,7 +82,10 @@ def matched(called: str, x: Any, y: Any) -> Any:
                 _fix(x.shape, y.shape),
             )
         )
-    return y if y.dtype == x.dtype else converted(f"{called}(prediction, target)", y, x)
+    if y.dtype == x.dtype or (x.dtype.kind in "biu" and y.dtype.kind in "biu"):
+        return x, y
+    x = fitted(x, y)
+    return x, converted(f"{called}(prediction, target)", y, x)
 
 
 def _fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:
@@ -94,7 +105,7 @@ def mse_loss(x: Any, y: Any, reduction: str = "mean", weight: Any = None) -> Any
     >>> mse_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(2.0)
     """
-    y = matched("mse_loss", x, y)
+    x, y = matched("mse_loss", x, y)
     each = np.square(x - y)
     return reduced(each, reduction) if weight is None else _shared("mse_loss", each, weight, reduction)
 
@@ -107,19 +118,20 @@ def l1_loss(x: Any, y: Any, reduction: str = "mean", weight: Any = None) -> Any:
     >>> l1_loss(np.array([1.0, 2.0]), np.array([1.0, 4.0]))
     np.float64(1.0)
     """
-    y = matched("l1_loss", x, y)
+    x, y = matched("l1_loss", x, y)
     each = np.abs(x - y)
     return reduced(each, reduction) if weight is None else _shared("l1_loss", each, weight, reduction)
 
 
 def _shared(called: str, each: Any, weight: Any, reduction: str) -> Any:
     """Return the losses with a weight for each: their mean is divided by the sum of the weights."""
+    weight = fitted(weight, each)
     weighted = _of_each(called, each, weight)
-    return weighted.sum() / arrayed(weight).sum() if reduction == "mean" else reduced(weighted, reduction)
+    return weighted.sum() / weight.sum() if reduction == "mean" else reduced(weighted, reduction)
 
 
 def _of_each(called: str, each: Any, weight: Any) -> Any:
-    weight = arrayed(weight)
+    weight = fitted(weight, each)
     if weight.shape != each.shape:
         wanted = f"wants a weight for each entry, {each.shape}"
         raise ValueError(lesson(f"{called}(weight=)", wanted, describe(weight)))
@@ -138,7 +150,8 @@ def smooth_l1_loss(x: Any, y: Any, reduction: str = "mean", beta: float = 1.0) -
         raise ValueError(lesson("smooth_l1_loss(beta=)", "wants 0 or more", f"{beta!r}", hint="beta=1.0"))
     if beta == 0:
         return l1_loss(x, y, reduction)
-    d = np.abs(x - matched("smooth_l1_loss", x, y))
+    x, y = matched("smooth_l1_loss", x, y)
+    d = np.abs(x - y)
     return reduced(np.where(d < beta, 0.5 * d * d / beta, d - 0.5 * beta), reduction)
 
 
@@ -151,7 +164,8 @@ def huber_loss(x: Any, y: Any, reduction: str = "mean", delta: float = 1.0, weig
     np.float64(0.75)
     """
     delta = positive("huber_loss(delta=)", delta)
-    d = np.abs(x - matched("huber_loss", x, y))
+    x, y = matched("huber_loss", x, y)
+    d = np.abs(x - y)
     each = np.where(d <= delta, 0.5 * d * d, delta * (d - 0.5 * delta))
     return reduced(each if weight is None else _of_each("huber_loss", each, weight), reduction)
 
@@ -165,7 +179,7 @@ def binary_cross_entropy(x: Any, y: Any, weight: Any = None, reduction: str = "m
     >>> binary_cross_entropy(np.array([0.5, 1.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
     np.float64(0.6931)
     """
-    y = matched("binary_cross_entropy", x, y)
+    x, y = matched("binary_cross_entropy", x, y)
     _within("x", x, "BCEWithLogitsLoss() for a model without a final Sigmoid")
     _within("y", y, "labels 0 and 1, or probabilities, as the target")
     each = -(y * floored_log(x) + (1 - y) * floored_log1p(-x))
@@ -188,7 +202,7 @@ def _weighted(called: str, each: Any, name: str, weight: Any) -> Any:
     """Return `each * weight` for a weight that fits it: one that would enlarge it weighs something else."""
     if weight is None:
         return each
-    weight = arrayed(weight)
+    weight = fitted(weight, each)
     fits = len(weight.shape) <= len(each.shape) and all(
         n in (1, m) for n, m in zip(weight.shape[::-1], each.shape[::-1], strict=False)
     )
@@ -215,7 +229,7 @@ def binary_cross_entropy_with_logits(
     >>> binary_cross_entropy_with_logits(np.array([1e4, 0.0]), np.array([1.0, 1.0]), reduction="sum").round(4)
     np.float64(0.6931)
     """
-    y = matched("binary_cross_entropy_with_logits", x, y)
+    x, y = matched("binary_cross_entropy_with_logits", x, y)
     called = "binary_cross_entropy_with_logits"
     weighted = _weighted(called, y, "pos_weight", pos_weight)
     each = -(weighted * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
@@ -232,7 +246,7 @@ def kl_div(x: Any, y: Any, reduction: str = "mean", log_target: bool = False) ->
     >>> kl_div(np.log([[0.5, 0.5]]), np.array([[1.0, 0.0]]), reduction="batchmean").round(4)
     np.float64(0.6931)
     """
-    y = matched("kl_div", x, y)
+    x, y = matched("kl_div", x, y)
     if log_target:
         each = np.exp(y) * (y - x)
     else:
@@ -263,7 +277,7 @@ def poisson_nll_loss(
     >>> poisson_nll_loss(np.array([0.0]), np.array([2.0]))
     np.float64(1.0)
     """
-    y = matched("poisson_nll_loss", x, y)
+    x, y = matched("poisson_nll_loss", x, y)
     each = np.exp(x) - y * x if log_input else x - y * np.log(x + eps)
     if full:
         many = np.where(y > 1, y, 1)
@@ -284,8 +298,8 @@ def gaussian_nll_loss(
     >>> gaussian_nll_loss(np.array([1.0]), np.array([3.0]), np.array([4.0])).round(4)
     np.float64(1.1931)
     """
-    x = arrayed(x)
-    y = matched("gaussian_nll_loss", x, y)
+    x, y = matched("gaussian_nll_loss", x, y)
+    x = floating(x)
     var = _variance(x, var)
     v = var + ops["detach"](np.maximum(var, eps) - var)
     each = 0.5 * (np.log(v) + np.square(x - y) / v)
@@ -312,5 +326,5 @@ def soft_margin_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
     >>> soft_margin_loss(np.array([0.0]), np.array([-1.0])).round(4)
     np.float64(0.6931)
     """
-    y = matched("soft_margin_loss", x, y)
+    x, y = matched("soft_margin_loss", x, y)
     return reduced(ops["softplus"](-y * x), reduction)

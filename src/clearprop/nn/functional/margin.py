@@ -11,7 +11,7 @@ from clearprop.errors import lesson
 from clearprop.hints import takes_truths
 from clearprop.nn.functional.classes import _checked_weight
 from clearprop.nn.functional.distance import pairwise_distance
-from clearprop.nn.functional.layer import arrayed, positive, recording
+from clearprop.nn.functional.layer import arrayed, fitted, floating, positive, recording
 from clearprop.nn.functional.loss import _weighted, matched, reduced
 from clearprop.op import describe
 from clearprop.ops.shape import entries
@@ -30,7 +30,8 @@ def margin_ranking_loss(a: Any, b: Any, y: Any, margin: float = 0.0, reduction: 
     if not a.shape == b.shape == arrayed(y).shape:
         got = f"{a.shape}, {b.shape} and {arrayed(y).shape}"
         raise ValueError(lesson("margin_ranking_loss(a, b, y)", "wants the same shape three times", got))
-    return reduced(ops["relu"](margin - arrayed(y) * (a - b)), reduction)
+    difference = fitted(a, b) - fitted(b, a)
+    return reduced(ops["relu"](margin - fitted(y, difference) * difference), reduction)
 
 
 def hinge_embedding_loss(x: Any, y: Any, margin: float = 1.0, reduction: str = "mean") -> Any:
@@ -39,7 +40,7 @@ def hinge_embedding_loss(x: Any, y: Any, margin: float = 1.0, reduction: str = "
     >>> hinge_embedding_loss(np.array([0.25, 0.25]), np.array([1.0, -1.0]))
     np.float64(0.5)
     """
-    y = matched("hinge_embedding_loss", x, y)
+    x, y = matched("hinge_embedding_loss", x, y)
     far = np.where(y != 1, ops["relu"](margin - x), 0)
     return reduced(far + np.where(y != -1, x, 0), reduction)
 
@@ -54,7 +55,7 @@ def multi_margin_loss(
     >>> multi_margin_loss(np.array([[0.1, 0.2, 0.4, 0.8]]), np.array([3])).round(4)
     np.float64(0.325)
     """
-    x, y = arrayed(x), arrayed(y)
+    x, y = floating(x), arrayed(y)
     called = "multi_margin_loss"
     if p not in (1, 2):
         raise ValueError(lesson(f"{called}(p=)", "is 1 or 2", f"{p!r}", hint="p=1"))
@@ -104,7 +105,7 @@ def multilabel_soft_margin_loss(x: Any, y: Any, weight: Any = None, reduction: s
     >>> multilabel_soft_margin_loss(np.array([[0.0, 0.0]]), np.array([[1.0, 0.0]])).round(4)
     np.float64(0.6931)
     """
-    y = matched("multilabel_soft_margin_loss", x, y)
+    x, y = matched("multilabel_soft_margin_loss", x, y)
     each = -(y * ops["logsigmoid"](x) + (1 - y) * ops["logsigmoid"](-x))
     each = _weighted("multilabel_soft_margin_loss", each, "weight", weight)
     return reduced(np.mean(each, axis=-1), reduction)
@@ -122,6 +123,7 @@ def cosine_embedding_loss(a: Any, b: Any, y: Any, margin: float = 0.0, reduction
     if a.shape != b.shape or len(a.shape) not in (1, 2) or y.shape != a.shape[:-1]:
         wanted, got = "wants (n, size) twice and n signs", f"{a.shape}, {b.shape} and {y.shape}"
         raise ValueError(lesson("cosine_embedding_loss(a, b, y)", wanted, got))
+    a, b = fitted(a, b), fitted(b, a)
     lengths = np.sqrt((np.sum(a * a, axis=-1) + _TINY) * (np.sum(b * b, axis=-1) + _TINY))
     cos = np.sum(a * b, axis=-1) / lengths
     near = np.where(y == 1, 1 - cos, 0)

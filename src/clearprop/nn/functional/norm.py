@@ -12,7 +12,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
 from clearprop.modes import no_grad
-from clearprop.nn.functional.layer import arrayed, in_float32
+from clearprop.nn.functional.layer import arrayed, fitted, in_float32
 from clearprop.op import describe
 from clearprop.record import assign, read
 from clearprop.registry import ops
@@ -145,8 +145,8 @@ def layer_norm(
     x = arrayed(x)
     axes = _last_axes("layer_norm", x, normalized_shape, weight, bias)
     z = _standardised(x, axes, eps)[0]
-    z = z if weight is None else z * weight
-    return z if bias is None else z + bias
+    z = z if weight is None else z * fitted(weight, z)
+    return z if bias is None else z + fitted(bias, z)
 
 
 @in_float32
@@ -165,7 +165,7 @@ def rms_norm(
     if eps is None:
         eps = float(np.finfo(x.dtype).eps)
     z = x / np.sqrt(np.mean(np.square(x), axis=axes, keepdims=True) + eps)
-    return z if weight is None else z * weight
+    return z if weight is None else z * fitted(weight, z)
 
 
 @in_float32
@@ -233,7 +233,7 @@ def _scaled(z: Any, weight: Any, bias: Any) -> Any:
 
 
 def _along_channels(t: Any, x: Any) -> Any:
-    return arrayed(t).reshape(1, -1, *(1 for _ in x.shape[2:]))
+    return fitted(t, x).reshape(1, -1, *(1 for _ in x.shape[2:]))
 
 
 def _follow(running: Any, new: Any, momentum: float) -> None:

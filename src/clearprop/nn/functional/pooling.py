@@ -11,7 +11,7 @@ from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed, in_float32, recording
+from clearprop.nn.functional.layer import arrayed, floating, in_float32, recording
 from clearprop.nn.functional.sizes import alone, batched, each
 from clearprop.op import describe
 from clearprop.ops import random
@@ -274,7 +274,7 @@ def _adaptive_mean(axes: int, x: Any, output_size: Any) -> Any:
     frame = _even(x.shape[2:], targets)
     if frame is not None:
         return alone(ops["window_sum"](x, frame=frame) / math.prod(frame.sizes), lone)
-    x = x.astype(np.float64) if x.dtype.kind in "biu" else x  # a share of whole numbers is none
+    x = floating(x)  # a share of whole numbers is none
     for i, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         if n != m:
             x = ops["resample"](x, axis=2 + i, table=Interpolation("area", n, m))

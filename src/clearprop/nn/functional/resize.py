@@ -10,7 +10,7 @@ import numpy as np
 
 from clearprop.errors import lesson
 from clearprop.hints import takes_truths
-from clearprop.nn.functional.layer import arrayed
+from clearprop.nn.functional.layer import arrayed, fitted, floating
 from clearprop.nn.functional.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from clearprop.nn.functional.sizes import each
 from clearprop.op import describe
@@ -79,8 +79,8 @@ def interpolate(
     if how == "area":
         return _AREAS[axes](x, targets)
     how = f"smooth {how}" if antialias else how
-    if how not in ("nearest", "nearest-exact") and x.dtype.kind in "biu":  # shares of whole numbers are none
-        x = x.astype(np.float64)
+    if how not in ("nearest", "nearest-exact"):  # shares of whole numbers are none
+        x = floating(x)
     corners = bool(align_corners)
     for a, (n, m) in enumerate(zip(x.shape[2:], targets, strict=True)):
         factor = None if factors is None or recompute_scale_factor else factors[a]
@@ -156,7 +156,8 @@ def grid_sample(
     >>> grid_sample(np.array([[[[1.0, 3.0]]]]), np.array([[[[0.0, 0.0]]]]))
     array([[[[2.]]]])
     """
-    x, grid, called = arrayed(x), arrayed(grid), f"grid_sample(x, grid, mode={mode!r})"
+    x = arrayed(x)
+    grid, called = fitted(grid, x), f"grid_sample(x, grid, mode={mode!r})"
     axes, corners = x.ndim - 2, bool(align_corners)
     if axes not in (2, 3) or grid.ndim != x.ndim or grid.shape[-1] != axes or grid.shape[0] != x.shape[0]:
         wanted = "wants x of 4 or 5 axes, and as many places for each as it has lengths"

@@ -12,19 +12,11 @@ from clearprop.nn import functional as own
 from clearprop.refusal import form, shown
 from clearprop.torch.answering import REFUSALS, tell
 from clearprop.torch.names import FUNCTIONS
-from clearprop.torch.nn.places import placed, tensors_before
+from clearprop.torch.nn.places import in_own_words, placed, tensors_before
 from clearprop.torch.tensors import nearest, through
 
 # The functions whose results PyTorch prints another name for, as in `grad_fn=<NllLossBackward0>`.
 _MAKERS = {"cross_entropy": "nll_loss", "linear": "addmm", "conv2d": "convolution", "conv1d": "convolution"}
-
-
-_PLACES = {
-    **dict.fromkeys(("input", "input1", "x1", "query", "tensor"), 0),
-    **dict.fromkeys(("target", "input2", "x2", "key"), 1),
-    "value": 2,
-}
-"""By a word of PyTorch's for a tensor: the place where functions take it that have no such word."""
 
 
 def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,12 +39,7 @@ def _of_tensors(name: str, f: Callable[..., Any]) -> Callable[..., Any]:
             return computing(*args)
         args = placed(name, args, kwargs)
         writes = kwargs.pop("inplace", False)
-        for theirs in kwargs.keys() & _PLACES.keys() - {*parameters}:
-            place = _PLACES[theirs]
-            if theirs == "target" and "y" in parameters:
-                place = parameters.index("y")
-            if place < len(parameters):
-                kwargs[parameters[place]] = kwargs.pop(theirs)
+        in_own_words(parameters, kwargs)
         found = computing(*args, **kwargs)
         x = args[0] if args else kwargs[parameters[0]]
         return x.write(found.node, f"F.{name}(inplace=True)") if writes else found

@@ -37,9 +37,19 @@ KNOWN = {
 calculate_gain: Callable[..., Any] = own.calculate_gain
 
 
+def _calculate_fan_in_and_fan_out(tensor: Any) -> tuple[int, int]:
+    """Return how many inputs and outputs each unit of a weight has: what programs ask under this name."""
+    return own.fans(tensor)
+
+
+def _calculate_correct_fan(tensor: Any, mode: str) -> int:
+    """Return the inputs for the mode "fan_in", the outputs for "fan_out"."""
+    return own.fan(tensor, mode.lower())
+
+
 def __getattr__(name: str) -> Any:
-    if name in KNOWN:
-        return KNOWN[name]
+    if name in KNOWN or f"{name}_" in KNOWN:  # without the underscore as in old programs
+        return KNOWN.get(name) or KNOWN[f"{name}_"]
     called = f"torch.nn.init.{name}"
     hint = nearest(name, [*KNOWN])
     raise AttributeError(lesson(called, "there is no such initialiser", hint=hint))

@@ -23,7 +23,7 @@ from clearprop.nn.hooks import Gate
 from clearprop.nn.older import counted_late, with_own_names
 from clearprop.record import assign
 from clearprop.torch import cells, dtypes
-from clearprop.torch.nn.places import placed
+from clearprop.torch.nn.places import in_own_words, on_a_device, placed
 from clearprop.torch.tensors import Node, Parameter, Tensor, is_outside, lift, lower, through
 
 Self = TypeVar("Self", bound="Module")
@@ -402,9 +402,12 @@ def _answer(self: Module, twin: Any, found: Any) -> Any:
     return lift(found)
 
 
-def _delegated(name: str) -> Callable[..., Any]:
+def _delegated(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    parameters = [*inspect.signature(function).parameters][1:] if name == "forward" else []
+
     def method(self: Module, *args: Any, **kwargs: Any) -> Any:
         twin = self.twin()
+        in_own_words(parameters, kwargs)
         try:
             found = getattr(type(self).computes, name)(
                 twin, *map(_lowered, args), **{k: _lowered(v) for k, v in kwargs.items()}
@@ -441,11 +444,14 @@ def _called_with_nodes(f: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def layer(kind: type[own.Module]) -> type[Module]:
-    """Return the class with PyTorch's face that computes as a layer of the core does."""
+def _making(kind: type[own.Module]) -> Callable[..., None]:
+    """Return how a layer is made from PyTorch's arguments: as the core makes it."""
+    by_place = _by_place(kind)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         args = placed(kind.__name__, args, kwargs)
+        if by_place is not None:
+            args = on_a_device(by_place, args, kwargs)
         inplace = kwargs.pop("inplace", False)
         for name in ("enable_nested_tensor", "mask_check"):  # how PyTorch runs it, not what it is
             kwargs.pop(name, None)
@@ -461,8 +467,13 @@ def layer(kind: type[own.Module]) -> type[Module]:
         if inplace:
             self.__dict__["inplace"] = True
 
+    return __init__
+
+
+def layer(kind: type[own.Module]) -> type[Module]:
+    """Return the class with PyTorch's face that computes as a layer of the core does."""
     fields: dict[str, Any] = {
-        "__init__": __init__,
+        "__init__": _making(kind),
         "computes": kind,
         "__doc__": kind.__doc__,
         "__module__": "clearprop.torch.nn",
@@ -475,7 +486,7 @@ def layer(kind: type[own.Module]) -> type[Module]:
                 "__setattr__",
                 "__repr__",
             ):
-                fields[name] = _delegated(name)
+                fields[name] = _delegated(name, value)
             elif isinstance(value, staticmethod):
                 fields[name] = staticmethod(through(value.__func__))
     if "forward" in fields:
@@ -488,12 +499,15 @@ def layer(kind: type[own.Module]) -> type[Module]:
 def _call_of(kind: type[own.Module], forward: Callable[..., Any]) -> Callable[..., Any]:
     """Return how a layer is called that computes as the core's: at once, where nobody else has a say."""
 
+    parameters = [*inspect.signature(kind.forward).parameters][1:]
+
     def __call__(self: Any, *args: Any, **kwargs: Any) -> Any:
         held = object.__getattribute__(self, "__dict__")
         changed = "forward" in held or "inplace" in held or type(self).forward is not forward
         if changed or held.get("_hooks") is not None or (special.blocks and not forgets()):
             return Module.__call__(self, *args, **kwargs)
         if kwargs:
+            in_own_words(parameters, kwargs)
             kwargs = {k: _lowered(v) for k, v in kwargs.items()}
         twin = object.__new__(kind)
         object.__setattr__(twin, "__dict__", held)
@@ -506,6 +520,13 @@ def _call_of(kind: type[own.Module], forward: Callable[..., Any]) -> Callable[..
         return found if inside else _answer(self, twin, found)
 
     return __call__
+
+
+def _by_place(kind: type[own.Module]) -> tuple[str, ...] | None:
+    """Return the arguments that a layer of the core takes by place; None for one that has no dtype."""
+    parameters = inspect.signature(kind.__init__).parameters
+    by_place = tuple(p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD)
+    return by_place[1:] if "dtype" in parameters else None
 
 
 def _takes_inplace(kind: type[own.Module], count: int) -> bool:

@@ -79,6 +79,47 @@ def tensors_before(name: str) -> int:
     return _FIRST.get(name, 99)
 
 
+def on_a_device(names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+    """Give a layer's `device` and `dtype`, which PyTorch takes by place, their names; return the rest.
+
+    `names` are the arguments that the layer takes by place, of which `dtype` is the last one if it is there.
+
+    >>> named = {}
+    >>> on_a_device(("size", "bias", "dtype"), (3, True, "cpu", float), named), named
+    ((3, True), {'device': 'cpu', 'dtype': <class 'float'>})
+    """
+    place = names.index("dtype") if "dtype" in names else len(names)
+    if place < len(args) <= place + 2:
+        kwargs |= dict(zip(("device", "dtype"), args[place:], strict=False))
+    return args if len(args) > place + 2 else args[:place]
+
+
+_TENSORS_BY_NAME = {
+    **dict.fromkeys(("input", "input1", "x1", "query", "tensor", "log_input"), 0),
+    **dict.fromkeys(("target", "input2", "x2", "key", "positive"), 1),
+    **dict.fromkeys(("value", "negative"), 2),
+}
+"""By a word of PyTorch's for a tensor: the place where functions take it that have no such word."""
+
+_OWN_NAMES = {"target": "y", "hx": "state"}
+"""By a word of PyTorch's: the name that has it here, whatever its place."""
+
+
+def in_own_words(names: list[str], kwargs: dict[str, Any]) -> None:
+    """Give tensors that were named by PyTorch's words the names that a function or a layer has for them.
+
+    >>> named = {"input": 1, "target": 2}
+    >>> in_own_words(["x", "y", "reduction"], named)
+    >>> named
+    {'x': 1, 'y': 2}
+    """
+    for word in [*kwargs]:
+        place = _TENSORS_BY_NAME.get(word, 99)
+        own = _OWN_NAMES.get(word, "")
+        if word not in names and (own in names or place < len(names)):
+            kwargs[own if own in names else names[place]] = kwargs.pop(word)
+
+
 def _averaged(name: str, kwargs: dict[str, Any]) -> None:
     """Take `size_average` and `reduce` of PyTorch before 1.0 for what they say now, or refuse them."""
     old = {word: kwargs.pop(word, None) for word in ("size_average", "reduce")}
