@@ -2,7 +2,6 @@
 
 import gc
 import hashlib
-import os
 import re
 import shutil
 from collections import defaultdict
@@ -16,7 +15,6 @@ from tests.elsewhere import ELSEWHERE, asked
 
 import_module("clearprop.ops.fourier")  # a chapter that is there as soon as somebody asks for it
 
-AT_LENGTH = int(os.environ.get("CLEARPROP_PROGRAMS", "60")) >= 600  # as in `make test-all`
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SANDBOX = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 
@@ -32,6 +30,8 @@ collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong one
 def pytest_addoption(parser):
     told = "below this path run the tests alone that ask for a package which the tier `test` has not"
     parser.addoption("--asking", action="append", default=[], metavar="PATH", help=told)
+    told = "below this path run the cases alone that other tiers leave out, since another value was in turn"
+    parser.addoption("--other-turns", action="append", default=[], metavar="PATH", help=told)
     parser.addoption("--share", type=float, default=1.0, help="run this part of the tests, .2 a fifth")
     parser.addoption("--drawn-by", default="", metavar="WORD", help="another word draws another such part")
 
@@ -39,9 +39,16 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     """Leave out what another tier runs; skip each parameter "llvm" where there is no llvmlite."""
     below = [Path(path).resolve() for path in config.getoption("--asking")]
+    turns = [Path(path).resolve() for path in config.getoption("--other-turns")]
     share, word = config.getoption("--share"), config.getoption("--drawn-by")
-    left = [item for item in items if (below and not_asking(item, below)) or not drawn(item, share, word)]
-    left += [] if AT_LENGTH else not_in_turn(items)
+    waiting = set(not_in_turn(items))
+    left = [
+        item
+        for item in items
+        if (below and not_asking(item, below))
+        or (item not in waiting if lies(item, turns) else item in waiting)
+        or not drawn(item, share, word)
+    ]
     if left:
         config.hook.pytest_deselected(items=left)
         gone = set(left)
@@ -56,12 +63,16 @@ def pytest_collection_modifyitems(config, items):
 
 def not_asking(item, below):
     """Whether an item lies below one of these paths and asks for nothing of another tier."""
-    lies = any(path == item.path or path in item.path.parents for path in below)
-    return lies and not asked(item.path, getattr(item, "originalname", item.name))
+    return lies(item, below) and not asked(item.path, getattr(item, "originalname", item.name))
+
+
+def lies(item, paths):
+    """Whether an item lies below one of these paths."""
+    return any(path == item.path or path in item.path.parents for path in paths)
 
 
 def not_in_turn(items):
-    """Return what is left out of the tests that are marked `by_turns("executor")`, or of other parameters.
+    """Return what waits for another tier, of the tests that are marked `by_turns("executor")` or so.
 
     Each case of such a test is tried with one of these values, and each value with its share of the cases,
     which every process draws alike; eager mode is always tried. A test of few cases, or one of whose values a

@@ -136,6 +136,33 @@ for more in ([], ["--asking=tests/nn"], ["--asking=tests/ops"]):
     assert elsewhere == everything
 
 
+def test_what_waits_for_its_turn_is_run_by_another_tier(tool):
+    """And by none as a whole, where it would be left out."""
+    files = {*(ROOT / "tests").rglob("test_*.py")} - {Path(__file__).resolve()}
+    marked = [p for p in files if "mark.by_turns(" in p.read_text("utf-8")]
+    known = tool.tiers().values()
+
+    assert marked
+    assert [p for p in marked if not any(below(p, t.turns) for t in known)] == []
+    assert [t.name for t in known if t.turns and any(below(ROOT / path, t.paths) for path in t.turns)] == []
+
+
+def test_both_halves_of_the_turns_are_all_cases():
+    code = """
+import pytest
+for more in ([], ["--other-turns=tests/compiler/proof"], ["--other-turns=tests/nn"]):
+    pytest.main(["--collect-only", "-p", "no:cacheprovider", "tests/compiler/proof/test_sums.py", *more])
+    print("the next")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    parts = done.stdout.split("the next")[:3]
+    ours, others, elsewhere = ({line for line in part.splitlines() if "::" in line} for part in parts)
+
+    assert ours == elsewhere
+    assert not ours & others
+    assert {"numpy" in line for line in ours} == {"numpy" in line for line in others} == {True, False}
+
+
 def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
     """And each value its share of the cases; eager mode, and a test of few cases, stay whole."""
 

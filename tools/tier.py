@@ -59,18 +59,23 @@ class Tier:
     about: str
     paths: list[str] = field(default_factory=list)
     asking: list[str] = field(default_factory=list)  # of these, the tests that ask for its packages
+    turns: list[str] = field(default_factory=list)  # of these, the cases that other tiers leave to it
     without: list[str] = field(default_factory=list)
     extras: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=lambda: ["test"])
     optional: bool = False  # where its packages cannot be had, `all` goes on without it
 
     def present(self) -> list[str]:
-        return [path for path in (*self.paths, *self.asking) if (ROOT / path).exists()]
+        return [path for path in (*self.paths, *self.asking, *self.turns) if (ROOT / path).exists()]
 
     def arguments(self) -> list[str]:
-        """What pytest is told: the paths, what it is to leave out, and where it takes only what asks."""
+        """What pytest is told: the paths, what it is to leave out, and where it takes no more than a part."""
         left = [f"--ignore={path}" for path in self.without]
-        return [*self.present(), *left, *(f"--asking={path}" for path in self.asking)]
+        part = [
+            *(f"--asking={path}" for path in self.asking),
+            *(f"--other-turns={path}" for path in self.turns),
+        ]
+        return [*self.present(), *left, *part]
 
     def installs(self) -> list[str]:
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
