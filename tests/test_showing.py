@@ -81,6 +81,22 @@ def an_entry_without_axes(y):
     return y, entry, number
 
 
+def numbers_of_one_entry(y):
+    one = y[:1, :1] + 0
+    views = np.squeeze(one), one.squeeze(), np.squeeze(one, axis=0), np.squeeze(y)
+    one += 0.5
+    one[0] += 2
+    y -= 1
+    return one, *views
+
+
+def copies_by_name(y):
+    kept = np.reshape(y, (4, 3), copy=True), np.fmax.reduce(y[:1], axis=0), np.logaddexp.reduce(y[:1])
+    shown = np.linalg.matrix_power(y[:, :3], 1), np.astype(y, y.dtype, copy=False)
+    y += 1
+    return y, *kept, *shown
+
+
 def what_overlaps(y):
     y[1:] += y[:-1]
     back = y[:, ::-1]
@@ -130,6 +146,8 @@ CHANGES = [
     copies,
     views_whose_owner_is_gone,
     an_entry_without_axes,
+    numbers_of_one_entry,
+    copies_by_name,
     what_overlaps,
     a_table,
     memory_in_another_order,
@@ -158,6 +176,30 @@ def test_a_change_is_seen_by_all_that_show_it(f, remembered):
     with no_grad():
         for found, want in zip(held(f(Tensor(A))), wanted, strict=True):
             assert np.array_equal(found, want)
+
+
+def numbers_views(y):
+    single = np.reshape(y, (1, 1)), np.atleast_1d(y), np.broadcast_to(y, ())
+    return y[None], y[...], y.T, y.real, np.squeeze(y), *single
+
+
+@pytest.mark.parametrize("learns", [False, True])
+def test_a_number_made_by_hand_is_an_array_without_axes_that_views_show(learns):
+    a, y = np.array(1.0), Tensor(1.0, requires_grad=learns)
+    with no_grad():
+        taken, number, found = numbers_views(a), (a[()], y[()]), numbers_views(y)
+        for x in (a, y):
+            x += 1.0
+        for x in (taken[0], found[0]):
+            x[0] *= 3.0
+        assert (a, number[0]) == (6.0, 1.0)
+        assert [float(x) for x in (y, number[1])] == [6.0, 1.0]
+        for ours, want in zip(held(found), taken, strict=True):
+            assert np.array_equal(ours, want)
+            assert ours.shape == want.shape
+    if learns:
+        (y * y).backward()
+        assert y.grad == 12.0
 
 
 def test_what_was_read_of_it_keeps_its_numbers():

@@ -17,7 +17,7 @@ from clearprop.lines import origins
 from clearprop.modes import Block, ModeState, Observer, current, marks, special
 from clearprop.refusal import form, public_class
 from clearprop.registry import entered, ops
-from clearprop.showing import NO_ATTRS, note_view
+from clearprop.showing import NO_ATTRS, note_view, placed
 from clearprop.sources import note
 from clearprop.tensor import PLAIN, Tensor, plain
 
@@ -26,6 +26,7 @@ KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
 
 _next_serial = itertools.count(1).__next__  # 0 is every leaf: leaves stand first in any order
 _SEQUENCES = (list, tuple)
+_VIEWS = ("view", "gather")
 _KEYWORD_ONLY = ("ddof", "keepdims")  # by position NumPy has `dtype` there
 _new = Tensor.__new__
 _ANYBODY = Observer()  # who looks on and says nothing
@@ -180,7 +181,7 @@ class Op:
             z = self._array(z)
         if tracked and self.differentiable:
             return node_of(z, self, inputs, values, attrs)
-        return leaf_of(z, inputs) if self.differentiable else self._chosen(z, inputs, attrs)
+        return self._shown(z, inputs, attrs) if self.differentiable else self._chosen(z, inputs, attrs)
 
     def one(self, x: Tensor) -> Any:
         """Apply the op to one Tensor: what calling does, without the cost of the general case."""
@@ -227,6 +228,12 @@ class Op:
         if tracked and self.differentiable:
             return node_of(z, self, (x, y), (left, right), NO_ATTRS)
         return leaf_of(z) if self.differentiable else self._chosen(z, (x, y), NO_ATTRS)
+
+    def _shown(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
+        """Return a leaf that shows the memory of what it is a view of, be it a number's."""
+        if z.size == 1 and self.kind in _VIEWS and placed(inputs):
+            z = self.forward(*_values(inputs), **attrs)
+        return leaf_of(z, inputs)
 
     def _chosen(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
         """Return a leaf whose source is known to those who ask for it."""
@@ -277,7 +284,7 @@ class Op:
             raise self._failure(error, inputs, values, attrs) from error
         if not any(isinstance(x, Tensor) for x in inputs):
             return z
-        return leaf_of(z if hasattr(z, "shape") else self._array(z), inputs)
+        return self._shown(z if hasattr(z, "shape") else self._array(z), inputs, attrs)
 
     def _note(self, inputs: tuple[Any, ...]) -> None:
         """Keep the line if, under `no_grad()`, it may replace a leaf: `w = w - step` is none that learns.

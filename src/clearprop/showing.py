@@ -47,6 +47,17 @@ def note_view(view: Tensor, inputs: tuple[Any, ...]) -> None:
         view.family = family
 
 
+def placed(inputs: tuple[Any, ...]) -> bool:
+    """Whether a user's own number is among the inputs of an op; it is an array without axes from then on.
+
+    Such a Tensor is NumPy's `np.array(2.0)`, which has views, though nothing but a view needs its memory.
+    """
+    numbers = [x for x in inputs if isinstance(getattr(x, "_value", None), np.generic) and not is_computed(x)]
+    for x in numbers:
+        x._value = np.asarray(x._value)
+    return bool(numbers)
+
+
 def apart(x: Any) -> Any:
     """Return a result that NumPy would have copied: if it shows another's memory, until one is changed."""
     if hasattr(x, "family"):

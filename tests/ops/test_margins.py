@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import clearprop
-from clearprop import Tensor, gradcheck
+from clearprop import Tensor, grad, gradcheck
 from clearprop.compiler.step import available_executors
+from clearprop.ops.statistics import METHODS
 
 X = np.array([[0.5, -1.2, 2.0, 0.7], [1.5, 0.3, -0.8, 1.1], [0.9, -0.4, 1.3, 2.2]])
 V, Y = X[0], np.array([0.4, 1.7, -0.6, 0.2])
@@ -99,3 +100,39 @@ def test_what_has_no_meaning_is_refused(name):
 def test_roots_that_may_become_complex_are_not_compiled():
     with pytest.raises(TypeError, match="has as many results as the values say"):
         clearprop.compile(lambda p: np.sum(np.roots(Tensor(p))))(np.array([1.0, 0.0, -4.0]))
+
+
+ENDLESS = [
+    [1.0, 2.0, np.inf],
+    [-np.inf, 2.0, 3.0],
+    [-np.inf, np.inf],
+    [np.inf, np.inf],
+    [-np.inf, -np.inf, 1.0, 2.0, np.inf, np.inf],
+    [1.0, 3.0, 7.0, 2.0],
+    [5.0],
+    [-np.inf, 1.0, np.nan, 2.0],
+]
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+@pytest.mark.parametrize("method", METHODS)
+def test_quantiles_beside_infinities_are_numpys(method):
+    for row in ENDLESS:
+        for q in (0, 0.25, 0.5, np.array([0.3, 0.7]), 1.0):
+            for function in (np.quantile, np.nanquantile):
+                found, wanted = (function(x, q, method=method) for x in (Tensor(row), np.array(row)))
+                assert np.allclose(found.value, wanted, rtol=1e-15, equal_nan=True), (function, row, q)
+        for function in (np.median, np.nanmedian):
+            found, wanted = function(Tensor(row)), function(np.array(row))
+            assert np.array_equal(found.value, wanted, equal_nan=True), (function, row)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")
+def test_slopes_of_quantiles_beside_infinities():
+    """Finite where the value is; where it is not, those of the formula, which PyTorch has as well."""
+    for row, q, slopes in (
+        ([1.0, 2.0, np.inf], 0.25, [0.5, 0.5, 0.0]),
+        ([1.0, 2.0, np.inf], 0.75, [0.0, 0.5, 0.5]),
+        ([-np.inf, 2.0, 4.0, 8.0], 0.5, [0.0, 0.5, 0.5, 0.0]),
+    ):
+        assert np.allclose(grad(lambda x, q=q: np.quantile(x, q))(np.array(row)), slopes)

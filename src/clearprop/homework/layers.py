@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from clearprop.errors import InputError, lesson
+from clearprop.homework.calls import RATE, Shape, is_layer, names_of, seeded
 from clearprop.homework.operations import Operation, by_function, by_name, by_operators
 
-_FORWARD, _BACKWARD = ("forward", "__call__"), ("backward", "backprop", "backward_pass")
 _TARGET = re.compile(r"^(t|y|y_?true|truth|target|targets|label|labels)$", re.I)
-_CONTEXT, _CACHE = re.compile(r"^(ctx|context)$", re.I), re.compile(r"cache|saved|memory|ctx", re.I)
+_SHARE = re.compile(r"^(p|q|rate|ratio|prob|probability|keep_?\w*|drop\w*|p_\w+)$", re.I)
 _MATRIX = re.compile(r"^w|weight|matrix", re.I)
+_GRADIENTS = re.compile(r"grad|^d_?params", re.I)
 _STATE = re.compile(r"^_|running|moving|mask|momentum|velocity|^d[A-Z_]|^d[wb]$|grad|^[mv]_", re.I)
 _ROWS = np.array([[0.2, -0.5, 0.9], [1.3, 0.4, -0.7], [-1.1, 0.6, 0.3], [0.8, -0.2, 1.7]])
 _SHARES = np.array([[0.2, 0.5, 0.3], [0.6, 0.1, 0.3]])  # rows that sum to 1, for losses of probabilities
@@ -33,47 +32,6 @@ class Input:
         self.value, self.grad = value, np.zeros(np.shape(value))[()]
 
 
-class _Shape:
-    """How a layer is called: its methods, and what these want besides the inputs."""
-
-    def __init__(self, kind: type) -> None:
-        self.forward = _method(kind, _FORWARD)
-        self.backward = _method(kind, _BACKWARD)
-        wanted = _names(kind, self.forward)
-        self.context: bool = bool(wanted) and bool(_CONTEXT.search(wanted[0]))
-        self.takes: list[str] = wanted[1:] if self.context else wanted
-        self.given: list[str] = _names(kind, self.backward, optional=True)
-        self.cached: bool = len(self.given) > 1 and not self.context
-        self.begins: bool = not self.given  # a loss: its own backward pass starts from 1
-        self.starts: bool = not _names(kind, self.backward)  # it may start, whatever it can be given
-
-    def run(self, layer: Any, *inputs: Any) -> tuple[Any, Any]:
-        """Return what a layer makes of its inputs, and what it wants to be given back."""
-        kept: Any = SimpleNamespace()
-        kept.save_for_backward = lambda *saved: vars(kept).update(saved_tensors=saved)
-        single = not any(map(np.ndim, inputs))  # numbers go in as arrays of one entry, as layers expect
-        given = [np.full((1, 1), x, float) if single else np.array(x) for x in inputs]
-        found = getattr(layer, self.forward)(*([kept] if self.context else []), *given)
-        if self.cached and isinstance(found, tuple):
-            found, kept = found
-        found = np.asarray(found)
-        return (found.reshape(())[()] if single and found.size == 1 else found[()]), kept
-
-    def back(self, layer: Any, kept: Any, g: Any, single: bool) -> list[Any]:
-        """Return what a layer gives its inputs of the gradient that arrives."""
-        g = np.full((1, 1), g, float) if single and self.takes and not self.begins else g
-        given = {0: [], 1: [g]}.get(len(self.given), [kept, g] if self.context else [g, kept])
-        if len(self.given) > 1 and _CACHE.search(self.given[0]):
-            given = [kept, given[-1] if self.context else g]
-        found = getattr(layer, self.backward)(*given)
-        several = list(found) if isinstance(found, (tuple, list)) else [found]
-        if single:
-            several = [
-                x.reshape(())[()] if np.size(x) == 1 and isinstance(x, np.ndarray) else x for x in several
-            ]
-        return [x * g if self.begins and x is not None else x for x in several]
-
-
 def as_node(kind: type, function: Any, make: Any) -> tuple[type, Operation] | None:
     """Return a class of nodes that wraps a layer, and what it computes; None for a class of another style.
 
@@ -81,9 +39,9 @@ def as_node(kind: type, function: Any, make: Any) -> tuple[type, Operation] | No
     parameters (`W`, or what `params` holds) are inputs of the node, whose gradients it is to store as `dW`,
     `grad_W`, `W_grad` or in `grads`. `make()` makes one where its constructor cannot be guessed.
     """
-    if not _method(kind, _BACKWARD) or not _method(kind, _FORWARD) or by_operators(kind):
+    if not is_layer(kind) or by_operators(kind):
         return None
-    shape = _Shape(kind)
+    shape = Shape(kind)
     if not shape.takes:
         return None
     tried = _tried(kind, shape, make)
@@ -105,8 +63,21 @@ def as_node(kind: type, function: Any, make: Any) -> tuple[type, Operation] | No
 
         def backward(self) -> None:
             """Add what the layer gives to what its inputs have."""
-            found = shape.back(self.layer, self.kept, self.grad, self.single)[:count]
-            found += [None] * (count - len(found)) + [_stored(self.layer, name) for name in names]
+            held = _parameters(self.layer)
+            before = {name: np.array(held[name]) for name in names}
+            places = {name: _place(self.layer, held[name]) for name in names}
+            for name in names:  # a layer may add to what it has stored
+                if isinstance(stored := _stored(self.layer, name, places[name]), np.ndarray):
+                    stored[...] = 0
+            found = shape.back(self.layer, self.kept, self.grad, self.single)
+            found, more = found[:count], _handed(found[count:], before)
+            found += [None] * (count - len(found))
+            for name in names:
+                g = more.get(name, _stored(self.layer, name, places[name]))
+                after = _parameters(self.layer)[name]
+                learned = (before[name] - after) / RATE if "rate" in shape.roles.values() else None
+                after[...] = before[name]  # a layer that learns in `backward` is asked again
+                found.append(learned if g is None else g)
             for node, g in zip(self.nodes, found, strict=True):
                 node.grad = None if g is None or node.grad is None else node.grad + np.asarray(g)[()]
 
@@ -128,24 +99,35 @@ def _operation(
     return Operation(label, node, reference, [[*inputs, *filled]], known=function is not None)
 
 
-def _tried(kind: type, shape: _Shape, make: Any) -> tuple[Callable[[], Any], list[Any], list[Any]] | None:
+def _tried(kind: type, shape: Shape, make: Any) -> tuple[Callable[[], Any], list[Any], list[Any]] | None:
     """Return what makes the layer, inputs that it takes, and targets where it is a loss; None where none of
     its constructors can be guessed."""
-    said = "nothing was tried"
-    for build in (make,) if make is not None else _constructors(kind):
+    said, only, ran = "nothing was tried", None, False
+    for way in (make,) if make is not None else _constructors(kind):
+        build = partial(_made_alike, way)
         for inputs, targets in _offers(shape):
             try:
                 with np.errstate(all="ignore"):
                     layer = build()
-                    value, again = (shape.run(layer, *inputs, *targets)[0] for _ in range(2))
+                    value, kept = shape.run(layer, *inputs, *targets)
+                    draws = all(
+                        not np.array_equal(value, shape.run(other, *inputs, *targets)[0])
+                        for other in (build(), layer)
+                    )
             except Exception as error:
-                said = f"{type(error).__name__}: {error}"
+                said = said if ran else f"{type(error).__name__}: {error}"
                 continue
-            if np.array_equal(value, again):
+            ran = True
+            if draws:
+                said = "its output is random, from a generator of its own without a seed"
+            elif not np.any(value) and not _parameters(layer):
+                said = "its output is 0 whatever goes in"
+            elif _runs_back(shape, layer, kept, value):
                 return build, inputs, targets
-            said = "its output is random"
-    if make is None and _names(kind, "__init__"):
-        return None
+            else:
+                only = only or (build, inputs, targets)
+    if only is not None or (make is None and names_of(kind, "__init__") and not ran):
+        return only
     label = kind.__name__
     raise InputError(
         lesson(
@@ -157,23 +139,40 @@ def _tried(kind: type, shape: _Shape, make: Any) -> tuple[Callable[[], Any], lis
     )
 
 
+def _runs_back(shape: Shape, layer: Any, kept: Any, value: Any) -> bool:
+    """Whether a layer's way back can be gone from where its way forward has led."""
+    try:
+        with np.errstate(all="ignore"):
+            shape.back(layer, kept, np.ones(np.shape(value)), not any(map(np.ndim, kept[1])))
+    except Exception:
+        return False
+    return True
+
+
 def _constructors(kind: type) -> Iterator[Callable[[], Any]]:
     """Yield ways to make a layer: with nothing, with sizes, or with a matrix and a vector."""
     matrix, vector = 0.4 * np.cos(np.arange(12.0)).reshape(3, 4), 0.3 * np.sin(np.arange(4.0))
-    names = _names(kind, "__init__")
+    names = names_of(kind, "__init__")
     sizes: list[Any] = [(), (3, 4), (3,), (3, 4, 2)]
     arrays: list[Any] = [(matrix, vector), (matrix.T, vector), (matrix,), (matrix, matrix)]
     held = bool(names) and bool(_MATRIX.search(names[0]))
+    if len(names) == 1 and _SHARE.search(names[0]):
+        yield partial(_made, kind, (0.5,))
     for given in [*arrays, *sizes] if held else [*sizes, *arrays]:
         if len(given) == len(names):
             yield partial(_made, kind, given)
+
+
+def _made_alike(build: Callable[[], Any]) -> Any:
+    with seeded():
+        return build()
 
 
 def _made(kind: type, given: tuple[Any, ...]) -> Any:
     return kind(*(np.array(x) if np.ndim(x) else x for x in given))
 
 
-def _offers(shape: _Shape) -> Iterator[tuple[list[Any], list[Any]]]:
+def _offers(shape: Shape) -> Iterator[tuple[list[Any], list[Any]]]:
     """Yield inputs to try, and targets where the last name asks for one."""
     if len(shape.takes) == 2 and _TARGET.search(shape.takes[1]) and shape.starts:
         yield from (([_SHARES], [target]) for target in _TARGETS)
@@ -184,23 +183,10 @@ def _offers(shape: _Shape) -> Iterator[tuple[list[Any], list[Any]]]:
         yield [rows * (1.0 + 0.3 * k) for k in range(len(shape.takes))], []
 
 
-def _method(kind: type, names: tuple[str, ...]) -> str:
-    """Return the first of these methods that a class has, "" for none."""
-    return next((n for n in names if inspect.isroutine(getattr(kind, n, None))), "")
-
-
-def _names(kind: type, method: str, optional: bool = False) -> list[str]:
-    """Return what a method of an instance has to be given, or (`optional`) may be given."""
-    if method == "__init__" and kind.__init__ is object.__init__:  # type: ignore[misc]
-        return []
-    parameters = list(inspect.signature(getattr(kind, method)).parameters.values())
-    own = parameters if isinstance(inspect.getattr_static(kind, method), staticmethod) else parameters[1:]
-    return [p.name for p in own if p.kind is p.POSITIONAL_OR_KEYWORD and (optional or p.default is p.empty)]
-
-
 def _parameters(layer: Any) -> dict[str, Any]:
     """Return the arrays of a layer that are to be trained, by name: not its state, and no gradients."""
     kept = [vars(layer)] + [v for k, v in vars(layer).items() if isinstance(v, dict) and not _STATE.search(k)]
+    kept.append({k: _array_of(v) for k, v in vars(layer).items()})
     return {
         name: v
         for held in kept
@@ -209,20 +195,43 @@ def _parameters(layer: Any) -> dict[str, Any]:
     }
 
 
-def _stored(layer: Any, name: str) -> Any:
+def _array_of(held: Any) -> Any:
+    """Return the array of an object that holds a parameter and its gradient; None for anything else."""
+    if isinstance(held, np.ndarray) or not hasattr(held, "grad"):
+        return None
+    return next((x for n in ("data", "value") if isinstance(x := getattr(held, n, None), np.ndarray)), None)
+
+
+def _handed(more: list[Any], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the gradients of parameters that `backward` returns after those of the inputs, by name."""
+    if len(more) == 1 and isinstance(more[0], dict):
+        return {n: more[0].get(n, more[0].get(f"d{n}")) for n in parameters}
+    return dict(zip(parameters, more, strict=True)) if len(more) == len(parameters) else {}
+
+
+def _place(layer: Any, parameter: Any) -> int | None:
+    """Return the place of a parameter in a list that the layer keeps of all of them, None for no list."""
+    for kept in vars(layer).values():
+        if isinstance(kept, (list, tuple)):
+            for i, x in enumerate(kept):
+                if x is parameter:
+                    return i
+    return None
+
+
+def _stored(layer: Any, name: str, place: int | None) -> Any:
     """Return the gradient that a layer has stored for a parameter, by whichever name; None for none."""
     held = vars(layer)
-    usual = (
-        f"d{name}",
-        f"grad_{name}",
-        f"{name}_grad",
-        f"d_{name}",
-        f"{name}grad",
-        f"grad{name}",
-        f"g{name}",
-    )
-    found = next((held[n] for n in usual if n in held), None)
-    for kept in held.values():
-        if found is None and isinstance(kept, dict):
-            found = kept.get(f"d{name}", kept.get(name) if kept is not held.get("params") else None)
-    return found
+    if _array_of(held.get(name)) is not None:
+        return held[name].grad
+    for usual in ("d{}", "grad_{}", "{}_grad", "d_{}", "{}grad", "grad{}", "g{}"):
+        if usual.format(name) in held:
+            return held[usual.format(name)]
+    for owner, kept in held.items():
+        if isinstance(kept, dict):
+            found = kept.get(f"d{name}", kept.get(name) if owner != "params" else None)
+            if found is not None:
+                return found
+        elif isinstance(kept, (list, tuple)) and _GRADIENTS.search(owner) and place is not None:
+            return kept[place] if place < len(kept) else None
+    return None

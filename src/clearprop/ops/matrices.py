@@ -97,7 +97,7 @@ def matrix_power(x: Any, n: int) -> Any:
         if odd:
             z = square if z is None else z @ square
         square = square @ square if n else square
-    return +z if z is x else z
+    return z
 
 
 @implements(np.linalg.multi_dot)

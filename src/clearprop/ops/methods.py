@@ -14,6 +14,7 @@ from clearprop.errors import lesson
 from clearprop.ops.keywords import ABSENT, without_out
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops, wider
+from clearprop.showing import apart
 
 
 def called(ufunc: Any, ours: Any, *inputs: Any, **kwargs: Any) -> Any:
@@ -95,6 +96,7 @@ def reduced(
     elif len(parts) == 1 and initial is ABSENT and ufunc.identity is not None and x.dtype.kind == "f":
         parts = [np.asarray(ufunc.identity, kind), *parts]  # one entry: its hypot is its size
     z = functools.reduce(ufunc, parts)
+    z = apart(z) if len(parts) == 1 else z
     return np.expand_dims(z, axes) if keepdims else z
 
 

@@ -91,7 +91,7 @@ def real(x: Any) -> Any:
         return ops["real_part"](x)
     if x.ndim and x.dtype.kind != "b":
         return x[...]
-    return +x if x.dtype.kind != "b" else x
+    return np.transpose(x) if x.dtype.kind != "b" else x  # a number stays one
 
 
 @implements(np.imag)

@@ -306,7 +306,7 @@ def resize(x: Any, new_shape: Any) -> Any:
 @implements(np.astype)
 def astype(x: Any, dtype: Any, /, *, copy: bool = True) -> Any:
     """Return the same numbers in another dtype; a gradient passes between float types."""
-    return x.astype(dtype)
+    return x.astype(dtype, copy=copy)
 
 
 @implements(np.apply_along_axis)

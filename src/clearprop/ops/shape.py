@@ -59,7 +59,7 @@ def _wide_reshape(x: Any, shape: Any, order: str = "C", *, copy: Any = None) -> 
             lesson("np.reshape(copy=False)", "asks for a view of memory, which a Tensor never gives")
         )
     if not _by_columns("np.reshape", order):
-        return x.reshape(shape)
+        return apart(x.reshape(shape)) if copy else x.reshape(shape)
     lengths = np.reshape(np.broadcast_to(False, x.shape), shape).shape
     return np.transpose(np.transpose(x).reshape(lengths[::-1]))
 
@@ -103,7 +103,8 @@ def ravel(x: Any) -> Any:
 )
 def squeeze(x: Any, *, axis: Any = None) -> Any:
     """The same entries without the axes of length 1 (all of them, or those named)."""
-    return np.squeeze(x, axis=axis)[()]
+    z = np.squeeze(x, axis=axis)
+    return z.view() if z is x else z  # NumPy gives the array itself where it has no such axis
 
 
 @define(

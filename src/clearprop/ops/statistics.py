@@ -25,7 +25,6 @@ METHODS = {
     "weibull": (0.0, 0.0), "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
 }  # fmt: skip
 PICKS = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")  # one entry, never between two
-STEPS = ("inverted_cdf", "averaged_inverted_cdf", "closest_observation")
 
 
 def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
@@ -37,33 +36,43 @@ def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     return rows, tuple(1 if i in axes else m for i, m in enumerate(x.shape))
 
 
-def _between(rows: Any, place: Any, method: str) -> Any:
-    """The value at a place, which may lie between two entries, of each sorted row."""
-    if method in STEPS:
-        return _step(rows, place, method)
-    low = np.floor(place).astype(np.intp)
-    high = np.ceil(place).astype(np.intp)
-    if method in ("lower", "higher", "nearest"):
-        which = low if method == "lower" else high if method == "higher" else np.rint(place).astype(np.intp)
-        return take_along_axis(rows, np.expand_dims(which, -1), -1)[..., 0]
-    a = take_along_axis(rows, np.expand_dims(low, -1), -1)[..., 0]
-    b = take_along_axis(rows, np.expand_dims(high, -1), -1)[..., 0]
-    share = (place - low).astype(rows.dtype) if method != "midpoint" else rows.dtype.type(0.5)
+def _between(rows: Any, place: Any, method: str, last: Any) -> Any:
+    """The value at a place, which may lie between two entries, of each sorted row.
+
+    It is a + (b - a) t, and from the middle on b - (b - a) (1 - t), as NumPy has it: between infinities both
+    have bounds where they are NaN, so that which of them it is can be seen.
+    """
+    if method in PICKS:
+        return _picked(rows, place, method, last)
     if method == "midpoint":
-        share = np.where(low == high, rows.dtype.type(0), share)
-    return np.where(a == b, a, a + (b - a) * share)
+        place = 0.5 * (np.floor(place) + np.ceil(place))
+    low = np.floor(np.clip(place, 0, last))
+    high = np.where(place < 0, low, np.minimum(low + 1, last))
+    share = place - low
+    if method in ("averaged_inverted_cdf", "midpoint"):
+        on, off = (0.5, 1.0) if method != "midpoint" else (0.0, 0.5)
+        share = np.where(share == 0, on, off)
+    a, b = _entry(rows, low), _entry(rows, high)
+    step, of = b - a, rows.dtype.type
+    before, after = share.astype(of), (1 - share).astype(of)
+    return np.where(constant(share) < 0.5, a + step * before, b - step * after)
 
 
-def _step(rows: Any, place: Any, method: str) -> Any:
-    """The value where the entries step over the place; on a step, what the method says."""
+def _entry(rows: Any, at: Any) -> Any:
+    return take_along_axis(rows, np.expand_dims(at.astype(np.intp), -1), -1)[..., 0]
+
+
+def _picked(rows: Any, place: Any, method: str, last: Any) -> Any:
+    """The entry at the place or beside it, as the method says."""
+    if method == "nearest":
+        return _entry(rows, np.rint(place))
     before = np.floor(place)
+    if method in ("lower", "higher"):
+        return _entry(rows, before if method == "lower" else np.ceil(place))
     on = place == before
     if method == "closest_observation":
         on = on & (before % 2 == 1)
-    last = rows.shape[-1] - 1
-    low, high = (np.clip(k, 0, last).astype(np.intp) for k in (before, before + 1))
-    a, b = (take_along_axis(rows, np.expand_dims(k, -1), -1)[..., 0] for k in (low, high))
-    return np.where(on, a if method != "averaged_inverted_cdf" else a + (b - a) * rows.dtype.type(0.5), b)
+    return _entry(rows, np.clip(np.where(on, before, before + 1), 0, last))
 
 
 def _weighted(
@@ -123,6 +132,8 @@ def _quantile(
         raise ValueError(lesson(f"{called}(method=)", f"is one of {' '.join(METHODS)}", repr(method)))
     if np.any((constant(q) < 0) | (constant(q) > 1)):
         raise ValueError(lesson(called, "wants shares from 0 to 1", f"{constant(q)}"))
+    if method == "linear" and q.dtype.kind in "iub":
+        method = "lower"  # the first or the last entry itself, which has nothing beside it
     picks = method in PICKS
     if x.dtype.kind != "f" and not picks:
         x = x.astype(np.float64)
@@ -149,12 +160,10 @@ def _share(q: Any) -> Any:
 
 def _at(rows: Any, q: Any, n: Any, method: str) -> Any:
     a, b = METHODS[method]
-    place = (n + 1 - a - b) * q + (a - 1) if (a, b) != (1.0, 1.0) else (n - 1) * q
+    place = n * q + (a + q * (1 - a - b)) - 1 if (a, b) != (1.0, 1.0) else (n - 1) * q
     if method == "closest_observation":
         place = n * q - 1.5
-    if method not in STEPS:
-        place = np.clip(place, 0, np.maximum(n - 1, 0))
-    return _between(rows, np.broadcast_to(place, rows.shape[:-1]), method)
+    return _between(rows, np.broadcast_to(place, rows.shape[:-1]), method, np.maximum(n - 1, 0))
 
 
 @implements(np.quantile)
@@ -231,7 +240,13 @@ def nanmedian(x: Any, axis: Any = None, *, overwrite_input: bool = False, keepdi
     if not x.size:
         return np.median(x, axis=axis, keepdims=keepdims)
     _warned(x, axis, "All-NaN slice encountered")
-    return _quantile("np.nanmedian(x)", x, 0.5, axis, "linear", keepdims, True)
+    x = as_array(x)
+    rows, kept = rows_of(x if x.dtype.kind == "f" else x.astype(np.float64), axis)
+    rows = ops["sort"](rows, axis=-1)
+    n = np.sum(np.logical_not(np.isnan(rows)), axis=-1)
+    a, b = _entry(rows, (n - 1) // 2), _entry(rows, n // 2)
+    z = np.where(n % 2 == 1, a, (a + b) / 2)
+    return z.reshape(kept) if keepdims else z
 
 
 def _warned(x: Any, axis: Any, text: str) -> None:

@@ -325,10 +325,18 @@ def nanquantile(
     """Return the value below which a share q of the entries that are not NaN lies."""
     node = _floats("nanquantile", x)
     shares = q.node._value if isinstance(q, Tensor) else q
-    return lift(
-        xp.nanquantile(node, shares, axis=dim, keepdims=keepdim, method=interpolation).astype(node.dtype),
-        "nanquantile",
-    )
+    found = _between(xp.nanquantile, node, shares, interpolation, {"axis": dim, "keepdims": keepdim})
+    return lift(found.astype(node.dtype), "nanquantile")
+
+
+def _between(function: Any, node: Node, shares: Any, method: str, how: dict[str, Any]) -> Any:
+    """Return quantiles; an entry that has the place itself is beside no infinity, other than in NumPy."""
+    with np.errstate(invalid="ignore"):
+        found = function(node, shares, method=method, **how)
+    if method not in ("linear", "midpoint"):
+        return found
+    low, high = (function(node, shares, method=side, **how) for side in ("lower", "higher"))
+    return np.where(np.isnan(found) & (low == high) & np.isfinite(low), low, found)
 
 
 @function
@@ -361,10 +369,8 @@ def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpol
         raise RuntimeError(
             lesson("torch.quantile(x, q)", "wants q as a number or a vector of x's dtype", got)
         )
-    return lift(
-        xp.quantile(_floats("quantile", x), shares, axis=dim, keepdims=keepdim, method=interpolation),
-        "quantile",
-    )
+    how = {"axis": dim, "keepdims": keepdim}
+    return lift(_between(xp.quantile, _floats("quantile", x), shares, interpolation, how), "quantile")
 
 
 # --- in order ---------------------------------------------------------------------------------------------
