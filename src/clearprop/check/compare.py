@@ -84,17 +84,7 @@ def _compare(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> N
         report.checked += sum(probe.arrays[j].size for j in probe.moving)
         report.evaluations += probe.evaluations
         return
-    pull = gradients(f, probe.arrays, inputs)
-    weights, pulled = _weighings(probe, pull, told, np.random.default_rng(seed))
-    beyond = _reached(probe, pull, ~told)
-    before = deepcopy(report)
-    for j in probe.moving:
-        _compare_input(report, probe, j, at, weights, [p[j] for p in pulled], beyond, seed)
-    if report.wrong and (shaken := rounding(probe, f, weights, np.random.default_rng(seed))) is not None:
-        vars(report).update(vars(before))
-        coarsen(probe, at, shaken)
-        for j, blur in zip(probe.moving, shaken.gradients, strict=True):
-            _compare_input(report, probe, j, at, weights, [p[j] for p in pulled], beyond, seed, blur)
+    _Comparison(report, probe, gradients(f, probe.arrays, inputs), at, told, seed).run()
     if not probe.steady(at):
         report.refuse(RANDOM)
     report.evaluations += probe.evaluations
@@ -102,6 +92,73 @@ def _compare(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> N
         report.reasons.append(f"Outside of f's domain: {probe.left}")
     if report.sampled and not report.problems and not report.wrong:
         _compare_together(report, f, inputs, seed)
+
+
+class _Comparison:
+    """The gradients by every input of a function beside what is measured of it."""
+
+    def __init__(self, report: Report, probe: Probe, pull: Any, at: Any, told: Any, seed: int) -> None:
+        self.report = report
+        self.probe = probe
+        self.at = at
+        self.seed = seed
+        self.weights, self.pulled = _weighings(probe, pull, told, np.random.default_rng(seed))
+        self.beyond = _reached(probe, pull, ~told)
+        self.together = True
+        self.measured: dict[int, Measured] = {}  # by input
+
+    def run(self) -> None:
+        """Compare several entries at once where they can be told apart; each alone before anything but right
+        is said of one, and anew, knowing what rounding does, before one is wrong."""
+        report, probe = self.report, self.probe
+        before = deepcopy(vars(report))
+        self._compare()
+        if probe.together and _doubts(report) != _doubts(Report(**before)):
+            self.together = False
+            self.measured.clear()
+            vars(report).update(deepcopy(before))
+            self._compare()
+        if report.wrong:
+            shaken = rounding(probe, probe.f, self.weights, np.random.default_rng(self.seed))
+            if shaken is not None:
+                if coarsen(probe, self.at, shaken):
+                    self.measured.clear()
+                vars(report).update(before)
+                self._compare(shaken.gradients)
+
+    def _compare(self, blurs: Any = None) -> None:
+        """Write into the report what differs, `blurs` being how far rounding moves the gradients."""
+        for k, j in enumerate(self.probe.moving):
+            x = self.probe.arrays[j]
+            pulled = [p[j] for p in self.pulled]
+            rows = [np.zeros_like(x) if g is None else np.asarray(raw(g)) for g in pulled]
+            shape = next((g.shape for g in rows if g.shape != x.shape), None)
+            if shape is None:
+                self._compare_input(j, rows, None if blurs is None else blurs[k])
+            else:
+                cause = likely_cause(Evidence(np.empty(shape), None, x)) or "a sum or a transpose is missing"
+                said = f"the gradient has shape {shape}, the input {x.shape}; {cause}."
+                self.report.problems.append(f"input {j}: {said}")
+
+    def _compare_input(self, j: int, rows: list[Any], blur: Any) -> None:
+        x = self.probe.arrays[j]
+        chosen = np.arange(x.size)
+        if x.size > MOST:
+            chosen = np.sort(np.random.default_rng(self.seed).choice(x.size, MOST, replace=False))
+            self.report.sampled += x.size - MOST
+        if j not in self.measured:
+            of = Measured(self.probe, j, self.at, self.weights, chosen, together=self.together)
+            if j in self.beyond:
+                of.lost |= self.beyond[j].reshape(-1)[chosen]
+            self.measured[j] = of
+        analytic = np.array([g.reshape(-1)[chosen] for g in rows], np.float64)
+        off = 0.0 if blur is None else blur.reshape(len(rows), -1)[:, chosen]
+        judge(self.report, self.measured[j], analytic, self.probe.eps, off)
+
+
+def _doubts(report: Report) -> tuple[int, int, int]:
+    """Return how many entries are wrong, on a kink, or unresolved."""
+    return len(report.wrong), len(report.kinks), len(report.unresolved)
 
 
 def _compare_together(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> None:
@@ -133,36 +190,6 @@ def _reached(probe: Probe, pull: Any, untold: Any) -> dict[int, Any]:
     return {j: np.asarray(raw(pulled[j])) != 0 for j in probe.moving if pulled[j] is not None}
 
 
-def _compare_input(
-    report: Report,
-    probe: Probe,
-    j: int,
-    at: Any,
-    weights: Any,
-    pulled: list[Any],
-    beyond: dict[int, Any],
-    seed: int,
-    blur: Any = None,
-) -> None:
-    x = probe.arrays[j]
-    rows = [np.zeros_like(x) if g is None else np.asarray(raw(g)) for g in pulled]
-    shape = next((g.shape for g in rows if g.shape != x.shape), None)
-    if shape is not None:
-        cause = likely_cause(Evidence(np.empty(shape), None, x)) or "a sum or a transpose is missing"
-        report.problems.append(f"input {j}: the gradient has shape {shape}, the input {x.shape}; {cause}.")
-        return
-    chosen = np.arange(x.size)
-    if x.size > MOST:
-        chosen = np.sort(np.random.default_rng(seed).choice(x.size, MOST, replace=False))
-        report.sampled += x.size - MOST
-    measured = Measured(probe, j, at, weights, chosen)
-    if j in beyond:
-        measured.lost |= beyond[j].reshape(-1)[chosen]
-    analytic = np.array([g.reshape(-1)[chosen] for g in rows], np.float64)
-    off = 0.0 if blur is None else blur.reshape(len(rows), -1)[:, chosen]
-    judge(report, measured, analytic, probe.eps, off)
-
-
 class Measured:
     """One input's numerical derivatives of every weighing of the outputs: a row per weighing, a column per
     entry; `low` and `high` are what the one-sided derivatives span at a kink."""
@@ -182,7 +209,9 @@ class Measured:
     lost: NDArray[Any]
     kink: NDArray[Any]
 
-    def __init__(self, probe: Probe, j: int, at: Any, weights: Any, chosen: Any) -> None:
+    def __init__(
+        self, probe: Probe, j: int, at: Any, weights: Any, chosen: Any, *, together: bool = False
+    ) -> None:
         self.j, self.x, self.chosen, self.weights, self.shapes = (
             j,
             probe.arrays[j],
@@ -200,7 +229,7 @@ class Measured:
         self.lost, self.kink = np.zeros(shape, bool), np.zeros(shape, bool)
         whole = at.size * chosen.size <= WHOLE_JACOBIAN
         self.jacobian: NDArray[Any] | None = np.zeros((at.size, chosen.size)) if whole else None
-        for k, found in enumerate(columns(probe, j, at, chosen.tolist())):
+        for k, found in enumerate(columns(probe, j, at, chosen.tolist(), together=together)):
             self._enter(k, found)
 
     def _enter(self, k: int, found: Slopes) -> None:

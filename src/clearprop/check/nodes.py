@@ -10,7 +10,8 @@ import numpy as np
 
 from clearprop.backward import input_gradient, propagate
 from clearprop.check.cause import Evidence, likely_cause
-from clearprop.check.numeric import Shifted, columns, measure, slopes
+from clearprop.check.moves import Shifted
+from clearprop.check.numeric import columns, measure, slopes
 from clearprop.check.probe import Probe, listed
 from clearprop.check.pull import random_weights
 from clearprop.check.report import Judged

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from clearprop.check.moves import Moves, Shifted, Together
 from clearprop.check.probe import Probe, listed
 from clearprop.errors import lesson
 from clearprop.see.algebra.labels import must_be_a_function
@@ -20,9 +21,7 @@ RESOLVED = 1e-7  # a slope whose error is above this share of it has not converg
 RETREATS = 15  # times that a first step which leaves the domain is cut to an eighth
 CLOSE = (2.0**-20, 2.0**-31, 2.0**-42)  # of the first step: where what was found is looked at once more
 WIDE = 0.1  # of the larger one-sided slope: a kink, though a function rounds too coarsely to know both well
-TOGETHER = 4096  # slopes that are worked on together
-Shifted: TypeAlias = Callable[[float], tuple[Any, float]]
-"""All outputs as a function of how far an input is shifted, with the shift that rounding left of it."""
+AT_ONCE = 4096  # slopes that are worked on together
 _Estimates: TypeAlias = tuple[Any, Any]
 """Slopes as a table has them, and their errors."""
 
@@ -98,16 +97,15 @@ def measure(
 ) -> Slopes:
     """Return the slopes found from the first of `steps`, or from the last where that tells another story:
     what a function does over a small distance may be invisible from afar."""
-    return _measure_each([(shifted, steps)], eps, at, size).of(0)
+    return _measure_each(Moves([shifted]), [steps], eps, at, size).of(0)
 
 
-def _measure_each(moves: list[tuple[Shifted, tuple[float, ...]]], eps: float, at: Any, size: Any) -> Slopes:
+def _measure_each(moves: Moves, steps: Sequence[tuple[float, ...]], eps: float, at: Any, size: Any) -> Slopes:
     """Return what `measure` does of several moves, each with its steps: a row of slopes for each."""
-    found = _slopes_of_each([go for go, _ in moves], [steps[0] for _, steps in moves], eps, at, size)
-    for k in range(1, max(len(steps) for _, steps in moves)):
-        among = [i for i, (_, steps) in enumerate(moves) if len(steps) > k]
-        again = [moves[i] for i in among]
-        close = _slopes_of_each([go for go, _ in again], [steps[k] for _, steps in again], eps, at, size)
+    found = _slopes_of_each(moves, [sizes[0] for sizes in steps], eps, at, size)
+    for k in range(1, max(map(len, steps))):
+        among = [i for i, sizes in enumerate(steps) if len(sizes) > k]
+        close = _slopes_of_each(moves.among(among), [steps[i][k] for i in among], eps, at, size)
         before = found.of(among)
         with np.errstate(all="ignore"):
             apart = ~(np.abs(close.value - before.value) <= 10 * (close.error + before.error))
@@ -127,14 +125,14 @@ def slopes(shifted: Shifted, step: float, eps: float, at: Any, size: Any = 0.0) 
     a function does there may be hidden from afar, and is then looked for with smaller steps. An estimate that
     is refuted to the end has no error: it is infinite.
     """
-    return _slopes_of_each([shifted], [step], eps, at, size).of(0)
+    return _slopes_of_each(Moves([shifted]), [step], eps, at, size).of(0)
 
 
-def _slopes_of_each(shifted: list[Shifted], steps: Sequence[float], eps: float, at: Any, size: Any) -> Slopes:
+def _slopes_of_each(moves: Moves, steps: Sequence[float], eps: float, at: Any, size: Any) -> Slopes:
     """Return the slopes along several moves, a row for each: the function is asked once for each step, the
     numbers of all moves are then worked on together."""
     with np.errstate(all="ignore"):
-        run = _Halving(shifted, np.array(steps, np.float64), eps, at, size)
+        run = _Halving(moves, np.array(steps, np.float64), eps, at, size)
         for level in range(PATIENCE):
             if not run.going.size:
                 break
@@ -149,24 +147,23 @@ def _slopes_of_each(shifted: list[Shifted], steps: Sequence[float], eps: float, 
 class _Halving:
     """Moves whose steps are halved, each until it has settled: what is known of all, and who is `going`."""
 
-    def __init__(self, shifted: list[Shifted], steps: Any, eps: float, at: Any, size: Any) -> None:
-        self.shifted = shifted
+    def __init__(self, moves: Moves, steps: Any, eps: float, at: Any, size: Any) -> None:
+        self.moves = moves
         self.eps = eps
         self.at = at
         self.size = size
-        self.near = [_CloseUp(shifted, share * steps, eps, at, size) for share in CLOSE]
-        self.steps, self.pair = _inside(shifted, steps, at)
-        self.going: Any = np.arange(len(shifted))
+        self.steps, self.pair = _inside(moves, steps, at)
+        moves.learn(at, self.steps, self.pair)
+        self.near = [_CloseUp(moves, share * steps, eps, at, size) for share in CLOSE]
+        self.going: Any = np.arange(steps.size)
         self.tables = _Tables()
-        self.value = np.full((3, len(shifted), at.size), np.nan)  # of a move that could not go one step
+        self.value = np.full((3, steps.size, at.size), np.nan)  # of a move that could not go one step
         self.error = np.full_like(self.value, np.inf)
 
     def halve(self, level: int) -> None:
         """Enter the differences at the present step, and leave those who have settled."""
         if level:
-            going = [self.shifted[k] for k in self.going]
-            sizes = self.steps[self.going]
-            self.pair = _shift(going, sizes), _shift(going, -sizes)
+            self.pair = self.moves.both(self.going, self.steps[self.going])
         self.steps[self.going] /= 2
         went = (self.pair[0][1] != 0.0) & (self.pair[1][1] != 0.0)
         if not went.all():
@@ -223,9 +220,8 @@ class _CloseUp:
     nothing then (`heard` is false).
     """
 
-    def __init__(self, shifted: list[Shifted], steps: Any, eps: float, at: Any, size: Any) -> None:
-        ahead, forth = _shift(shifted, steps)
-        behind, back = _shift(shifted, -steps)
+    def __init__(self, moves: Moves, steps: Any, eps: float, at: Any, size: Any) -> None:
+        (ahead, forth), (behind, back) = moves.both(np.arange(steps.size), steps)
         gone = forth - back
         self.steps = steps
         self.heard = (forth != 0.0) & (back != 0.0)
@@ -237,12 +233,6 @@ class _CloseUp:
         """Where what the tables say of these moves' slopes cannot be what is seen here."""
         off = np.abs(self.quotient[moves] - value)
         return off > 30 * self.noise[moves] + 10 * error + 1e-3 * np.abs(value)
-
-
-def _shift(shifted: list[Shifted], sizes: Any) -> tuple[Any, Any]:
-    """Return the values after one step of each move, a row for each, and the column of what was gone."""
-    found = [go(size) for go, size in zip(shifted, sizes.tolist(), strict=True)]
-    return np.array([values for values, _ in found]), np.array([[gone] for _, gone in found])
 
 
 def _noise(ahead: Any, behind: Any, eps: float, size: Any) -> Any:
@@ -258,16 +248,15 @@ def _straight(left: _Estimates, right: _Estimates, near: list[_CloseUp]) -> Any:
     return np.any(looks, axis=0)
 
 
-def _inside(shifted: list[Shifted], steps: Any, at: Any) -> tuple[Any, Any]:
+def _inside(moves: Moves, steps: Any, at: Any) -> tuple[Any, Any]:
     """Return first steps that stay inside the domain on both sides, and what is found there; a step as it is
     at the domain's edge, where there is none inside."""
     known = np.isfinite(at)
     sizes = steps.copy()
-    waiting = np.arange(len(shifted))
+    waiting = np.arange(steps.size)
     pair = None
     for _ in range(RETREATS):
-        going = [shifted[k] for k in waiting]
-        tried = _shift(going, sizes[waiting]), _shift(going, -sizes[waiting])
+        tried = moves.alone(waiting, sizes[waiting]), moves.alone(waiting, -sizes[waiting])
         finite = [np.isfinite(values[:, known]).all(axis=-1) for values, _ in tried]
         inside = np.all(finite, axis=0)
         if pair is None:
@@ -332,15 +321,19 @@ def _roughly(of: _Estimates) -> Any:
     return error <= 1e-3 * np.maximum(np.abs(value), 1e-3)
 
 
-def columns(probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None) -> Iterator[Slopes]:
+def columns(
+    probe: Probe, j: int, at: Any, chosen: Iterable[int] | None = None, *, together: bool = False
+) -> Iterator[Slopes]:
     """Yield, for each entry of input j (or those chosen), the slopes of every output: the Jacobian's
-    columns."""
+    columns. Entries may be moved `together` where no output seems to depend on two of them."""
     entries = list(range(probe.arrays[j].size) if chosen is None else chosen)
-    together = max(1, TOGETHER // max(1, at.size))
-    for first in range(0, len(entries), together):
-        moves = [probe.entry(j, i) for i in entries[first : first + together]]
-        found = _measure_each(moves, probe.eps, at, probe.terms)
-        yield from map(found.of, range(len(moves)))
+    most = max(1, AT_ONCE // max(1, at.size))
+    for first in range(0, len(entries), most):
+        some = entries[first : first + most]
+        each, steps = zip(*(probe.entry(j, i) for i in some), strict=True)
+        moves = Together(probe, j, some, each) if together and at.size > 1 else Moves(each)
+        found = _measure_each(moves, steps, probe.eps, at, probe.terms)
+        yield from map(found.of, range(len(some)))
 
 
 @dataclass

@@ -56,6 +56,7 @@ class Probe:
             if self.arrays[j] is None
         ]
         self.evaluations: int = 0
+        self.together: int = 0  # groups of entries that were moved at once
         self.left: str = ""
         self.shapes: list[tuple[int, ...]] = []
         self.eps: float = float(np.finfo(np.float64).eps)
@@ -132,7 +133,7 @@ class Probe:
         with np.errstate(all="ignore"):
             allowed = REPEATED * self.eps * np.max(np.abs(at[np.isfinite(at)]), initial=0.0)
             return all(
-                z.shape == at.shape and bool(np.all((np.abs(z - at) <= allowed) | _equal(z, at)))
+                z.shape == at.shape and bool(np.all((np.abs(z - at) <= allowed) | same(z, at)))
                 for z, _ in again
             )
 
@@ -271,8 +272,9 @@ def _must_be_real(values: list[Any]) -> None:
             )
 
 
-def _equal(a: Any, b: Any) -> Any:
-    return (a == b) | (np.isnan(a) & np.isnan(b))
+def same(a: Any, b: Any) -> Any:
+    """Where two arrays hold the same number, NaN being the same as NaN."""
+    return np.equal(a, b) | (np.isnan(a) & np.isnan(b))
 
 
 def _random_states() -> tuple[bytes, bytes]:
