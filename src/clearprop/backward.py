@@ -109,7 +109,7 @@ def _store(order: list[Tensor], grads: dict[Tensor, Any], among: set[Tensor] | N
                     node.grad = Forgotten(type(node._value))
             elif node in grads:
                 wanted: Any = node.requires_grad
-                if wanted.__class__ is str:  # a slot takes whatever it is given
+                if type(wanted) is str:  # a slot takes whatever it is given
                     refuse_texts("Tensor", requires_grad=wanted)
                 g = grads[node]
                 sums.append((node, as_number(g) if node.grad is None else node.grad + g))
@@ -333,7 +333,7 @@ def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -
     try:
         if op.derivatives:
             d = op.derivatives[i]
-            if d.__class__ is int:
+            if type(d) is int:
                 d = g if d == 1 else -g if d == -1 else g * d
             elif d is None:
                 return None

@@ -206,20 +206,21 @@ class Op:
                 return self._observed((x, y), NO_ATTRS, now)
             if not now.grad_enabled:
                 return self._forgetting((x, y), NO_ATTRS)
-        if isinstance(y, Tensor):
+        if type(y) in PLAIN:  # asked first: that something is no Tensor takes longest to find
+            left, right, tracked = x._value, y, x.requires_grad
+        elif isinstance(y, Tensor):
             right = y._value
             tracked = y.requires_grad
             if isinstance(x, Tensor):
                 left = x._value
                 tracked = tracked or x.requires_grad
-            elif x.__class__ in PLAIN:
+            elif type(x) in PLAIN:
                 left = x
             else:
                 x = plain(x)
                 left = _values((x, y))[0]
         else:
-            if y.__class__ not in PLAIN:
-                y = plain(y)
+            y = plain(y)
             left, right, tracked = x._value, y, x.requires_grad
         try:
             z = self.forward(left, right)

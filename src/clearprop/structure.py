@@ -23,6 +23,8 @@ class Changed(Exception):
 class Notes(deque[Any]):
     """What is noted beside a computation: no result depends on it, so readers of what a step uses pass by."""
 
+    __slots__ = ()
+
 
 def changed() -> None:
     """Say that something other than a Tensor's value has changed."""

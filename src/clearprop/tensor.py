@@ -384,9 +384,9 @@ class Tensor(ChangedByHand, Shared):
             inputs = _of_its_dtype(ufunc, inputs)
         if method == "__call__" and not kwargs and ours is not None:
             try:
-                if ufunc.nin == 1:
-                    return ours.one(*inputs)
-                return ours.two(*inputs) if ufunc.nin == 2 else ours(*inputs)
+                if len(inputs) == 1:
+                    return ours.one(inputs[0])
+                return ours.two(inputs[0], inputs[1]) if len(inputs) == 2 else ours(*inputs)
             except COMPLAINTS as error:
                 raise refusal(ufunc, inputs, kwargs, error) from error
         name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
@@ -451,8 +451,9 @@ class Tensor(ChangedByHand, Shared):
     def __rdivmod__(self, x: Any) -> tuple[Tensor, Tensor]: return x // self, x % self
     def __pow__(self, y: Any) -> Tensor: return ops["power"].two(self, y)
     def __rpow__(self, x: Any) -> Tensor: return ops["power"].two(x, self)
-    def __matmul__(self, y: Any) -> Tensor: return _product_with(y)(self, y)
-    def __rmatmul__(self, x: Any) -> Tensor: return _product_with(x)(x, self)
+    def __matmul__(self, y: Any) -> Tensor:
+        return ops["matmul"].two(self, y) if isinstance(y, Tensor) else _product(self, y, y)
+    def __rmatmul__(self, x: Any) -> Tensor: return _product(x, self, x)
     def __neg__(self) -> Tensor: return ops["negative"].one(self)
     def __pos__(self) -> Tensor: return ops["positive"].one(self)
     def __abs__(self) -> Tensor: return ops["absolute"].one(self)
@@ -634,11 +635,11 @@ for _name, _substitute in TENSOR.items():
 keep_fixed(Tensor)
 
 
-def _product_with(other: Any) -> Callable[[Any, Any], Tensor]:
-    """Return x @ y, of which one is a Tensor and the other may be a sparse matrix of SciPy's."""
-    if isinstance(other, Tensor) or other.__class__ in PLAIN or not hasattr(other, "tocsr"):
-        return ops["matmul"].two
-    return importlib.import_module("clearprop.scipy.sparse").product  # type: ignore[no-any-return]
+def _product(x: Any, y: Any, other: Any) -> Tensor:
+    """Return x @ y, of which one is a Tensor and the `other` none: it may be a sparse matrix of SciPy's."""
+    if type(other) in PLAIN or not hasattr(other, "tocsr"):
+        return ops["matmul"].two(x, y)
+    return importlib.import_module("clearprop.scipy.sparse").product(x, y)  # type: ignore[no-any-return]
 
 
 def beside_sparse(t: Tensor) -> Any:
