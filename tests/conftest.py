@@ -24,6 +24,12 @@ settings.register_profile(
 )
 settings.load_profile("patient")
 
+# It would read every number of the library's source, to draw those too: seconds, and examples that depend on
+# what somebody has imported before.
+providers = import_module("hypothesis.internal.conjecture.providers")
+if hasattr(providers, "_get_local_constants"):
+    providers._get_local_constants = lambda: providers._local_constants
+
 collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong ones, which are never run
 
 
@@ -93,7 +99,7 @@ def others_turns(some):
     """Of one test: the items whose turn it is not, in an order of the cases that knows nothing of them."""
     turns = list(dict.fromkeys(turn for turn, _, _ in some))
     cases = list(dict.fromkeys(case for _, case, _ in some))
-    if len(cases) < 2 * len(turns):
+    if len(cases) < max(4, len(turns)):
         return []
     mixed = sorted(range(len(cases)), key=lambda place: hashlib.sha256(str(place).encode()).digest())
     its = {cases[place]: turns[k % len(turns)] for k, place in enumerate(mixed)}

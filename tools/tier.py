@@ -165,7 +165,8 @@ def run(tier: Tier, arguments: Sequence[str] = ()) -> Result:
     report.parent.mkdir(parents=True, exist_ok=True)
     report.unlink(missing_ok=True)
     workers = os.environ.get("CLEARPROP_WORKERS", "2")
-    command = [str(python), "-m", "pytest", "-n", workers, f"--junitxml={report}", *tier.arguments()]
+    spread = ["-n", workers, "--dist=worksteal"]  # neighbours in one process share what their file has made
+    command = [str(python), "-m", "pytest", *spread, f"--junitxml={report}", *tier.arguments()]
     began = time.monotonic()
     patience = tier.limit * float(os.environ.get("CLEARPROP_PATIENCE", "3"))
     status = until([*command, *arguments], patience)

@@ -218,7 +218,8 @@ def test_arrays_that_are_not_contiguous_and_of_another_dtype():
 def test_second_order_of_places_and_entries_together():
     rng = np.random.default_rng(1)
     x, grid = rng.normal(size=(1, 2, 3, 4)), rng.uniform(-0.9, 0.9, (1, 1, 3, 2))
-    for mode in ("bilinear", "bicubic"):
+    for mode, channels in (("bilinear", 2), ("bicubic", 1)):
+        x = x[:, :channels]
         assert gradcheck(lambda x, g, mode=mode: F.grid_sample(x, g, mode), x, grid, order=2).ok
 
 

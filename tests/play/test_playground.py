@@ -56,6 +56,7 @@ def test_a_trained_model_and_its_memory_go_on_where_they_are(tmp_path):
         (lambda: nn.Sequential(nn.Linear(2, 8), nn.Dropout(0.5), nn.Linear(8, 3)), nn.CrossEntropyLoss, Y),
     ],
 )
+@pytest.mark.by_turns("optimizer")
 @pytest.mark.parametrize("optimizer", [optim.SGD, optim.Adam, optim.RMSprop, optim.Adagrad])
 def test_models_losses_and_optimizers(tmp_path, model, loss, y, optimizer):
     made = model()

@@ -46,6 +46,7 @@ class End(train.Callback):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+@pytest.mark.by_turns("compiled")
 @pytest.mark.parametrize("step", [1, 6, 7, 8, 14, 20])  # seven batches an epoch: inside one, and at its end
 @pytest.mark.parametrize("compiled", [False, True])
 def test_sigterm_saves_inside_an_epoch_and_exits_with_143(tmp_path, step, compiled):

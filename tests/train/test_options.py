@@ -371,6 +371,7 @@ def test_a_picture_of_the_curves_has_any_file_s_name(tmp_path, title):
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.by_turns("spread")
 @pytest.mark.parametrize("size", [1e-12, 1.23e-4, 1.0, 12345.6, 1e7, 1e30])
 @pytest.mark.parametrize("spread", [1.0001, 3.0, 1e6])
 def test_the_numbers_beside_the_curves_are_whole(size, spread):
