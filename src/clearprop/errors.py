@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from types import FrameType
+from typing import Any
 
 _PACKAGE = os.path.dirname(__file__)  # pathlib would be a tenth of what importing clearprop costs
 
@@ -117,6 +118,15 @@ def behind(error: BaseException) -> BaseException:
 def inside(frame: FrameType) -> bool:
     """Tell whether a frame runs code of this package."""
     return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
+def of_this_package(x: Any) -> bool:
+    """Tell whether a function or a class is the package's; what `exec` makes of a text may have no module.
+
+    >>> of_this_package(lesson), of_this_package(dict)
+    (True, False)
+    """
+    return (x.__module__ or "").startswith("clearprop.")
 
 
 def user_line() -> str:

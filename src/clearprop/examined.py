@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from clearprop.arguments import example_of
-from clearprop.errors import taught, whole
+from clearprop.errors import of_this_package, taught, whole
 from clearprop.hints import refuse_arguments, refuse_call
 from clearprop.refusal import COMPLAINTS, shown, told
 
@@ -29,7 +29,7 @@ class Examined:
 
         def __init_subclass__(cls, **kwargs: Any) -> None:
             super().__init_subclass__(**kwargs)
-            if "__init__" in vars(cls) and cls.__module__.startswith("clearprop."):
+            if "__init__" in vars(cls) and of_this_package(cls):
                 cls.__init__ = _looking(cls, cls.__init__)
 
 
@@ -74,4 +74,4 @@ def _refused_by_python(error: Exception) -> bool:
 
 def _known(made: Any) -> type:
     """Return the nearest of its classes that the package has."""
-    return next(c for c in type(made).__mro__ if c.__module__.startswith("clearprop."))
+    return next(c for c in type(made).__mro__ if of_this_package(c))

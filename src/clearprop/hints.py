@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from clearprop.arguments import refuse_other_kinds
-from clearprop.errors import at_line, lesson
+from clearprop.errors import at_line, lesson, of_this_package
 
 _KEPT = "leaving it out: every node keeps its gradient, which t.grad is after backward()"
 _HOST = "leaving it out: arrays live in the memory of this machine"
@@ -401,7 +401,7 @@ def refuse_arguments(
         raise TypeError(lesson(f"{named.__name__}(...)", wanted, ", ".join(strange), where, hint))
     refuse_call(named.__name__, signature, (None, *args), kwargs)
     made: Any = cls
-    if made.__init__.__module__.startswith("clearprop."):  # what others annotate is theirs to say
+    if of_this_package(made.__init__):  # what others annotate is theirs to say
         refuse_other_kinds(named, parameters, {**dict(zip([*parameters][1:], args, strict=False)), **kwargs})
 
 

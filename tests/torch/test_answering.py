@@ -27,6 +27,9 @@ CALLS = {
     "x.bogus()": (AttributeError, "there is no such method", ""),
     "torch.linalg.inv(x)": (RuntimeError, "must be square", "inv("),
     "torch.linalg.inv(0 * x[:, :2])": (RuntimeError, "Singular matrix", "np.linalg.pinv(x)"),
+    "torch.linalg.eig(x[:, :2])": (RuntimeError, "has complex results", "np.linalg.eig(A.node)"),
+    "torch.linalg.lu(x, pivot=False)": (RuntimeError, "wants pivots", "pivot=True"),
+    "torch.polygamma(-1, x)": (RuntimeError, "wants an order of 0 or more: -1", "torch.polygamma(1, x)"),
     "torch.special.expit('a')": (TypeError, "wants input as a tensor: 'a'", "torch.tensor(x)"),
 }  # fmt: skip
 

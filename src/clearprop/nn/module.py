@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Never, ParamSpec, Protocol, T
 import numpy as np
 
 from clearprop import structure
-from clearprop.errors import Lesson, at_line, lesson
+from clearprop.errors import Lesson, at_line, lesson, of_this_package
 from clearprop.hints import (
     MODULE,
     for_keywords,
@@ -157,7 +157,7 @@ class Module(Hooked):
         here = error.__traceback__
         if isinstance(error, TypeError) and here is not None and here.tb_next is None:
             refuse_call(called, inspect.signature(self.forward), args, kwargs)
-        if type(self).forward.__module__.startswith("clearprop."):
+        if of_this_package(type(self).forward):
             better = told(f"{called}(...)({', '.join(map(shown, args))})", args, error)
             if better is not error:
                 raise better from error

@@ -13,7 +13,18 @@ import math
 from typing import Any
 
 from clearprop.errors import lesson
-from clearprop.torch import algebra, chance, dtypes, making, picking, pointwise, reducing, shaping
+from clearprop.torch import (
+    algebra,
+    chance,
+    dtypes,
+    factors,
+    making,
+    picking,
+    pointwise,
+    reducing,
+    seldom,
+    shaping,
+)
 from clearprop.torch.answering import answering, tensors_of
 from clearprop.torch.chance import Generator, default_generator
 from clearprop.torch.dtypes import Size, device, dtype, finfo, get_default_dtype, iinfo, set_default_dtype
@@ -174,6 +185,7 @@ __all__ = [
     "device",
     "dtype",
     "enable_grad",
+    "factors",
     "finfo",
     "get_default_dtype",
     "iinfo",
@@ -185,6 +197,7 @@ __all__ = [
     "picking",
     "pointwise",
     "reducing",
+    "seldom",
     "set_default_dtype",
     "set_grad_enabled",
     "shaping",

@@ -47,7 +47,7 @@ from clearprop.compiler.capture.openly import (
 from clearprop.compiler.capture.reading import ASKING, can_rebuild, original
 from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.tables import FEW, NAMED, LargeTables
-from clearprop.errors import lesson
+from clearprop.errors import lesson, of_this_package
 from clearprop.modes import Marks
 from clearprop.structure import Notes
 from clearprop.tensor import Tensor
@@ -369,7 +369,7 @@ class Surroundings:
             self.closed.append(x)
         if isinstance(attributes, dict) and not _is_users(type(x)) and len(attributes) <= FEW:
             held = set(map(id, _within([*attributes.values()], FEW)))
-            ours = type(x).__module__.startswith("clearprop.")
+            ours = of_this_package(type(x))
             if row is not None or ours or id(x) in self._inner:
                 self._deep |= held
             self._inner |= held
