@@ -38,6 +38,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
             "clearprop.graph",
             "clearprop.modes",
             "clearprop.record",
+            "clearprop.leaves",
             "clearprop.updates",
             "clearprop.define",
             "clearprop.facts",

@@ -72,6 +72,13 @@ def test_every_page_is_reached_from_the_readme():
     assert lost == [], "docs/README.md is the index: a new page is a line there"
 
 
+def test_each_decision_has_one_line_in_the_index():
+    index = (ROOT / "docs/README.md").read_text(encoding="utf-8")
+    decisions = sorted(page.name for page in (ROOT / "docs/why").glob("*.md"))
+
+    assert sorted(re.findall(r"\]\(why/([^)]+)\)", index)) == decisions
+
+
 ROOMS = sorted((ROOT / "src").rglob("README.md"))
 
 
@@ -79,7 +86,9 @@ ROOMS = sorted((ROOT / "src").rglob("README.md"))
 def test_the_page_of_a_room_names_its_files_and_none_that_is_nowhere(page):
     names = re.findall(r"`([\w/]+\.py)`", page.read_text(encoding="utf-8"))
     named = {name.rpartition("/")[2] for name in names}
-    here = {path.name for path in page.parent.glob("*.py")} - {"__init__.py"}
+    below = [path.parent for path in ROOMS if path != page and path.is_relative_to(page.parent)]
+    files = [f for f in page.parent.rglob("*.py") if not any(f.is_relative_to(room) for room in below)]
+    here = {path.name for path in files} - {"__init__.py"}
     there = [
         f"/{path}" for folder in ("src", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py")
     ]

@@ -17,10 +17,10 @@ ROOT = Path(clearprop.__file__).parent
 ORDER = {
     "": (
         "ending locks errors advice adding rows arguments hints facts marks files modes lines registry "
-        "structure ufunc refusal examined rebinding showing updates sharing tensor sources away graph op "
-        "orders define record batch ops hooks tree kept downstream backward loops transforms clipping numpy "
-        "scipy nn optim data interop parallel typed see testing check diagnosis homework compiler train "
-        "play shipping lessons sklearn torch coverage __init__ cli __main__"
+        "structure ufunc refusal examined rebinding showing updates sharing tensor leaves sources away graph "
+        "op orders define record batch ops hooks tree kept downstream backward loops transforms clipping "
+        "numpy scipy nn optim data interop parallel typed see testing check diagnosis homework compiler "
+        "train play shipping lessons sklearn torch coverage __init__ cli __main__"
     ),
     "see": "columns readable document words frame numbers names algebra layout drawing tiles page step "
     "summaries gallery __init__",
@@ -138,6 +138,76 @@ def test_the_reader_of_imports_sees_an_arrow_that_points_up():
 
     assert list(imports(tree)) == ["clearprop.see.draw"]
     assert list(imports(tree, late=True)) == ["clearprop.nn"]
+
+
+def imported_by_text(tree: ast.AST):
+    """Yield the dotted names that a module gives to `importlib.import_module`, as far as they are written."""
+    for node in nodes(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module" and node.args:
+            first = node.args[0]
+            first = first.values[0] if isinstance(first, ast.JoinedStr) else first
+            dotted = str(getattr(first, "value", ""))
+            if dotted.startswith("clearprop."):
+                yield dotted.rstrip(".")
+
+
+# What a function reaches upward for when it is called: a method that is named for a reader, a word for
+# another way of doing it, a hint, a class that is made of this file. It stays unread until then.
+LATE = {
+    "compiler/engines/llvm/language/values.py": {"compiler.engines.llvm.language.ufuncs"},  # np.exp(register)
+    "nn/container.py": {"nn"},  # which layer a function that was given in its place is called
+    "ops/incomplete.py": {"ops.tails"},  # a chapter that is seldom read
+    "rebinding.py": {"tensor"},  # whether an object that holds an array is a Tensor
+    "see/drawing/draw.py": {"see.page.page"},  # a drawing's to_html()
+    "see/step/steps.py": {"see.step.text"},  # steps.to_text()
+    "sharing.py": {"numpy"},  # t.__array_namespace__()
+    "tensor.py": {"graph", "hooks", "backward", "ops", "ops.fourier", "scipy.sparse", "see.tiles"},
+    "torch/answering.py": {"torch.tensors"},  # whether an argument is a tensor
+    "torch/tensors.py": {"torch.autograd.pulled"},  # t.backward(inputs=)
+    "torch/vision/transforms/__init__.py": {"torch.vision.transforms.v2"},  # transforms.v2
+    "train/step.py": {"train.processes"},  # fit(parallel=)
+    "transforms/custom.py": {"check"},  # custom_gradient(check=True)
+    "updates.py": {"record"},  # t.value = new
+}
+
+
+@cache
+def above(folder: str, name: str) -> set[str]:
+    """What lies above something in a folder: what imports it at its top, and what imports that."""
+    found, waiting = set(), [name]
+    while waiting:
+        below = waiting.pop()
+        new = {a for a, b in arrows().get(folder, {}) if b == below} - found
+        found |= new
+        waiting += new
+    return found
+
+
+def reaches_up(here: tuple[str, ...], dotted: str) -> bool:
+    there = target(dotted)
+    depth = next((i for i, (a, b) in enumerate(zip(here, there, strict=False)) if a != b), 0)
+    return depth < len(there) and there[depth] in above("/".join(here[:depth]), here[depth])
+
+
+def test_what_is_imported_late_from_above_is_written_here():
+    found: dict[str, set[str]] = defaultdict(set)
+    for here, path in MODULES.items():
+        tree = parsed(path)
+        for dotted in (*imports(tree, late=True), *imported_by_text(tree)):
+            if reaches_up(here, dotted):
+                found[str(path.relative_to(ROOT))].add(".".join(target(dotted)).removesuffix(".__init__"))
+
+    assert found == LATE
+
+
+def test_the_reader_of_late_imports_sees_names_that_are_put_together():
+    tree = ast.parse(
+        'importlib.import_module(f"clearprop.ops.{x}")\nimportlib.import_module("clearprop.see")'
+    )
+
+    assert list(imported_by_text(tree)) == ["clearprop.ops", "clearprop.see"]
+    assert reaches_up(("tensor",), "clearprop.see.tiles")
+    assert not reaches_up(("see", "tiles"), "clearprop.tensor")
 
 
 def test_every_file_says_what_it_is():

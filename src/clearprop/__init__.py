@@ -14,6 +14,7 @@ from clearprop.define import define, elementwise
 from clearprop.errors import GradientError
 from clearprop.facts import Facts
 from clearprop.graph import is_tree, topological_order
+from clearprop.leaves import asarray, from_numpy
 from clearprop.modes import no_grad
 from clearprop.op import Op
 from clearprop.orders import count_orders, is_topological
@@ -41,7 +42,6 @@ from clearprop.transforms import (
     vjp,
     vmap,
 )
-from clearprop.updates import asarray, from_numpy
 
 __version__ = "0.1.0"
 

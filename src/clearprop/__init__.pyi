@@ -37,6 +37,8 @@ from clearprop.facts import Facts as Facts
 from clearprop.graph import is_tree as is_tree
 from clearprop.graph import topological_order as topological_order
 from clearprop.homework import check_node as check_node
+from clearprop.leaves import asarray as asarray
+from clearprop.leaves import from_numpy as from_numpy
 from clearprop.lines import keep_lines as keep_lines
 from clearprop.loops import cond as cond
 from clearprop.loops import fori_loop as fori_loop
@@ -79,8 +81,6 @@ from clearprop.transforms.products import jvp as jvp
 from clearprop.transforms.products import linearize as linearize
 from clearprop.transforms.products import vjp as vjp
 from clearprop.typed import lecture as lecture
-from clearprop.updates import asarray as asarray
-from clearprop.updates import from_numpy as from_numpy
 _Input: TypeAlias = Tensor | ArrayLike
 __version__: str
 @overload

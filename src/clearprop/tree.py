@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
 
@@ -148,6 +148,15 @@ def _children(tree: Any, whole: bool) -> Any:
 
 def _kind(tree: Any) -> Kind | None:
     return next((kind for owner, kind in _kinds.items() if isinstance(tree, owner)), None)
+
+
+def refilled(kind: Callable[..., Any], parts: Sequence[Any]) -> Any:
+    """Return a list, tuple or named tuple of this class with these parts.
+
+    >>> refilled(list, (1, 2)), refilled(tuple, [1, 2])
+    ([1, 2], (1, 2))
+    """
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
 
 
 def _rebuilt(tree: Any, new: Iterator[Any], block: ExitStack | None) -> Any:

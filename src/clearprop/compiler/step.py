@@ -554,9 +554,9 @@ def compile(
 
     The second, third, fifth, ninth, 17th ... call of each plan proves it: beside the plan the function runs
     too, from the same state, and a difference that rounding cannot make raises ProofError, with the Tensors
-    as before the call. That is `prove="geometric"`; "always" proves each call, "never" none, and the
-    environment variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a call gives
-    what the function gives, and a warning says so once.
+    as before the call. That is `prove="geometric"`; "always" proves each call but the first, "never" none,
+    and the environment variable CLEARPROP_PROVE says it where it is not given. With `fallback=True` such a
+    call gives what the function gives, and a warning says so once.
 
     `executor` is `numpy`, `llvm` (needs the extra `fast`) or `auto`, the faster one that there is; or `xla`
     (needs the extra `xla`), which runs the step on JAX's default device, on the `device` of a name ("cpu",

@@ -9,7 +9,7 @@ import numpy as np
 from clearprop.errors import lesson
 from clearprop.nn.functional.layer import arrayed, recording
 from clearprop.op import describe
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 class KeyValueCache:
@@ -50,7 +50,7 @@ class KeyValueCache:
                 raise TypeError(
                     lesson(called, "holds numbers alone", describe(x), hint="with no_grad(): ...")
                 )
-        arrays = [x._value if isinstance(x, Tensor) else x for x in given]
+        arrays = [raw(x) for x in given]
         new = arrays[0].shape[-2]
         for i, x in enumerate(arrays):
             like = self._held[i] if self._held else x

@@ -15,8 +15,8 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.errors import lesson
 from clearprop.ops.plane import real
+from clearprop.ops.reduce import rows_of
 from clearprop.ops.shape import as_array, constant
-from clearprop.ops.statistics import rows_of
 from clearprop.registry import ops, wider
 from clearprop.tensor import Tensor
 

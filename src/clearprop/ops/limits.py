@@ -25,7 +25,7 @@ from clearprop.modes import mode
 from clearprop.op import _next_serial
 from clearprop.ops.moving import Pull, Smooth, first_of, kink_of, twin
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 Where = Callable[..., Any]  # of g, z and the inputs: at which entries of z the kink is
 _LONGEST = 60  # so many operations are derived in a recorded step, where nobody knows yet what is 0
@@ -74,8 +74,8 @@ def _anywhere(where: Where, given: Any) -> bool:
     if any(isinstance(x, BatchTensor) for x in given):
         found = of_all_examples(where(*given))
     else:
-        found = where(*(x._value if isinstance(x, Tensor) else x for x in given))
-    return bool(np.any(found._value if isinstance(found, Tensor) else found))
+        found = where(*(raw(x) for x in given))
+    return bool(np.any(raw(found)))
 
 
 def _is_short(between: list[Tensor], is_known: bool, choice: bool) -> bool:

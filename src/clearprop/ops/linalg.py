@@ -7,14 +7,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.adding import added, is_short
 from clearprop.define import define
 from clearprop.errors import at_line, lesson
 from clearprop.facts import Facts
 from clearprop.ops.quotient import over_einsum, over_outer, sending
-from clearprop.ops.reduce import kept
+from clearprop.ops.reduce import axes_of, kept, with_ones
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops, wider
 
@@ -405,7 +404,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         x = x.astype(np.float64)
     if axis is None and (ord is None or (ord == "fro" and x.ndim == 2) or (ord == 2 and x.ndim == 1)):
         return ops["norm"](x, keepdims=keepdims)
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    axes = axes_of(x, axis)
     if len(axes) == 1:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) == 2:
@@ -437,7 +436,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
         s = ops["svdvals"](np.moveaxis(x, axes, (-2, -1)))
         reduce = np.min if ord == -2 else np.max if ord == 2 and s.shape[-1] else np.sum
         z = reduce(s, axis=-1)  # several that are largest share the gradient
-        return z.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else z
+        return z.reshape(with_ones(x, axes)) if keepdims else z
     if ord not in (1, -1, np.inf, -np.inf):
         orders = "None, 'fro', 'nuc', 1, -1, 2, -2, np.inf or -np.inf"
         raise ValueError(lesson(f"norm(x, {ord!r})", "is no norm of matrices", hint=orders))

@@ -17,6 +17,7 @@ from clearprop.facts import Facts
 from clearprop.ops import composed, linalg
 from clearprop.ops.inverse import inv
 from clearprop.ops.plane import conjugated
+from clearprop.ops.reduce import rows_of
 from clearprop.ops.shape import as_array
 from clearprop.registry import implements, ops
 
@@ -177,12 +178,9 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     >>> vector_norm(np.array([[3.0, 0.0], [0.0, 4.0]]))
     np.float64(5.0)
     """
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    lengths = tuple(x.shape[i] for i in rest)
-    rows = np.transpose(x, rest + axes).reshape((*lengths, math.prod(x.shape[i] for i in axes)))
+    rows, shape = rows_of(x, axis)
     z = linalg.norm(rows, ord, axis=-1)
-    return z.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape))) if keepdims else z
+    return z.reshape(shape) if keepdims else z
 
 
 @implements(np.linalg.matrix_norm)

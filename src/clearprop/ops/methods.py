@@ -8,10 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index
 
 from clearprop.errors import lesson
 from clearprop.ops.keywords import ABSENT, without_out
+from clearprop.ops.reduce import axes_of
 from clearprop.ops.shape import as_array
 from clearprop.registry import ops, wider
 from clearprop.showing import apart
@@ -85,7 +86,7 @@ def reduced(
     x = x if dtype is None else x.astype(dtype)
     kind = ufunc.reduce(np.ones((1,) * x.ndim, x.dtype), axis=axis).dtype  # NumPy refuses what has no order
     x = x.astype(kind) if kind.kind in "fc" and kind != x.dtype else x
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+    axes = axes_of(x, axis)
     parts, rest = [*_along(x, axes)], tuple(n for i, n in enumerate(x.shape) if i not in axes)
     if initial is not ABSENT and initial is not None:
         parts = [np.broadcast_to(as_array(initial).astype(kind), rest), *parts]

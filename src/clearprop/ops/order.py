@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.define import define
 from clearprop.errors import lesson
 from clearprop.facts import Facts
 from clearprop.ops.moving import Smooth
 from clearprop.ops.plane import real_only
-from clearprop.ops.reduce import count
+from clearprop.ops.reduce import rows_of
 from clearprop.ops.shape import as_array
 from clearprop.ops.ties import groups, of_sorted, shared
 from clearprop.registry import implements, ops
@@ -136,13 +135,11 @@ def median(x: Any, axis: Any = None, *, overwrite_input: bool = False, keepdims:
     """
     x = as_array(x)
     real_only("np.median(x)", x)
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    n = count(x, axes)
-    rows = np.transpose(x, rest + axes).reshape((*(x.shape[i] for i in rest), n))
+    rows, shape = rows_of(x, axis)
+    n = rows.shape[-1]
     rows = ops["sort"](rows, axis=-1)
     z = np.mean(rows[..., (n - 1) // 2 if n else 0 : n // 2 + 1], axis=-1)
     if n and x.dtype.kind == "f":
         last = rows[..., -1]  # where NaN is sorted to
         z = ops["where"](np.isnan(last), last, z)
-    return z.reshape(tuple(1 if i in axes else m for i, m in enumerate(x.shape))) if keepdims else z
+    return z.reshape(shape) if keepdims else z

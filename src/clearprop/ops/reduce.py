@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.adding import added, is_short, summed
 from clearprop.define import define
@@ -26,12 +27,44 @@ _CASES: tuple[Any, ...] = (
 )
 
 
+def axes_of(x: Any, axis: Any) -> tuple[int, ...]:
+    """Return the axes that a reduction goes along: all of them for None.
+
+    >>> axes_of(np.ones((2, 3)), None), axes_of(np.ones((2, 3)), -1)
+    ((0, 1), (1,))
+    """
+    return tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+
+
+def with_ones(x: Any, axes: Any) -> tuple[int, ...]:
+    """Return the shape of `x` with 1 for the reduced axes, which is what `keepdims` gives.
+
+    >>> with_ones(np.ones((2, 3, 4)), (0, 2))
+    (1, 3, 1)
+    """
+    return tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+
+
+def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
+    """Return `x` with the reduced axes as one, the last, and the shape that `keepdims` gives.
+
+    >>> rows, shape = rows_of(np.ones((2, 3, 4)), (0, 2))
+    >>> rows.shape, shape
+    ((3, 8), (1, 3, 1))
+    """
+    axes = axes_of(x, axis)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    lengths = tuple(x.shape[i] for i in rest)
+    rows = np.transpose(x, rest + axes).reshape((*lengths, count(x, axes)))  # no -1: there may be no entries
+    return rows, with_ones(x, axes)
+
+
 def kept(g: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     """Give `g` the reduced axes back with length 1, so that it broadcasts against `x`."""
     if keepdims or axis is None or not x.ndim:
         return g
     axes = {a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,))}
-    return g.reshape(tuple(1 if i in axes else n for i, n in enumerate(x.shape)))
+    return g.reshape(with_ones(x, axes))
 
 
 def count(x: Any, axis: Any) -> int:
@@ -219,7 +252,7 @@ def _others(x: Any) -> Any:
 def _prod_rule(g: Any, z: Any, x: Any, axis: Any, keepdims: bool) -> Any:
     if not x.ndim:
         return g
-    axes = tuple(range(x.ndim)) if axis is None else tuple(a % x.ndim for a in np.atleast_1d(axis).tolist())
+    axes = axes_of(x, axis)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     rows = np.transpose(x, rest + axes)
     together = (*(x.shape[i] for i in rest), count(x, axes))  # spelled out: no -1 for arrays without entries

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from clearprop.batch import BatchTensor
 from clearprop.errors import lesson
 from clearprop.ops.composed import nanmean
 from clearprop.ops.index import take_along_axis
+from clearprop.ops.reduce import axes_of, rows_of
 from clearprop.ops.shape import as_array, constant
 from clearprop.registry import implements, ops
 
@@ -25,15 +24,6 @@ METHODS = {
     "weibull": (0.0, 0.0), "median_unbiased": (1 / 3, 1 / 3), "normal_unbiased": (0.375, 0.375),
 }  # fmt: skip
 PICKS = ("lower", "higher", "nearest", "inverted_cdf", "closest_observation")  # one entry, never between two
-
-
-def rows_of(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
-    """Return the reduced axes as one, the last, and the shape that `keepdims` gives."""
-    axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
-    rest = tuple(i for i in range(x.ndim) if i not in axes)
-    n = math.prod(x.shape[i] for i in axes)
-    rows = np.transpose(x, rest + axes).reshape((*(x.shape[i] for i in rest), n))
-    return rows, tuple(1 if i in axes else m for i, m in enumerate(x.shape))
 
 
 def _between(rows: Any, place: Any, method: str, last: Any) -> Any:
@@ -85,7 +75,7 @@ def _weighted(
     if np.any((q < 0) | (q > 1)) or np.any(w < 0):
         raise ValueError(lesson(called, "wants shares from 0 to 1, and no weight below 0", f"{q}"))
     if w.shape != x.shape:
-        axes = tuple(range(x.ndim)) if axis is None else normalize_axis_tuple(axis, x.ndim)
+        axes = axes_of(x, axis)
         if axis is None or w.shape != tuple(x.shape[a] for a in axes):
             error = TypeError if axis is None or w.ndim != len(axes) else ValueError
             raise error(

@@ -14,7 +14,7 @@ from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function, plain
 from clearprop.torch.pointwise import alike
 from clearprop.torch.reducing import norm, returned
-from clearprop.torch.tensors import Tensor, kept_apart, lift, through, xp
+from clearprop.torch.tensors import Tensor, kept_apart, lift, raw, through, xp
 
 
 def _nodes(called: str, *xs: Any) -> list[Any]:
@@ -338,9 +338,9 @@ def _tolerances(A: Any, atol: Any, rtol: Any) -> tuple[Any, Any]:
     """Return an absolute tolerance and one of the largest singular value, as PyTorch takes them."""
     low = np.asarray(0.0)
     if atol is not None:
-        low = np.asarray(_number(atol))
+        low = np.asarray(raw(atol))
     if rtol is not None:
-        return low, np.asarray(_number(rtol))
+        return low, np.asarray(raw(rtol))
     usual = max(A.shape[-2:]) * np.finfo(A.node.dtype).eps
     return low, np.where(low > 0, 0.0, usual)
 
@@ -356,15 +356,11 @@ def _share(A: Any, atol: Any, rtol: Any) -> Any:
     return np.maximum(share, low / largest)
 
 
-def _number(x: Any) -> Any:
-    return x.node._value if isinstance(x, Tensor) else x
-
-
 def _pinv(A: Any, rcond: Any = None, hermitian: bool = False, *, atol: Any = None, rtol: Any = None) -> Any:
     if A.ndim < 2:
         raise RuntimeError(lesson("torch.linalg.pinv(A)", "wants a matrix", f"shape {tuple(A.shape)}"))
     share = _share(A, atol, rtol) if rcond is None else rcond
-    return through(np.linalg.pinv, "linalg_pinv")(A, _number(share), hermitian)
+    return through(np.linalg.pinv, "linalg_pinv")(A, raw(share), hermitian)
 
 
 def _pinverse(x: Any, rcond: float = 1e-15) -> Any:
@@ -380,7 +376,7 @@ def _matrix_rank(
     if tol is None:
         low, share = _tolerances(A, atol, rtol)
         tol = np.maximum(share * sizes.max(-1, initial=0.0), low)
-    limit = np.asarray(_number(tol))
+    limit = np.asarray(raw(tol))
     above = sizes > limit[..., None]
     return lift(np.asarray(above.sum(-1)))
 

@@ -14,7 +14,7 @@ from clearprop.torch import cells, dtypes
 from clearprop.torch.making import made
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.shaping import lengths
-from clearprop.torch.tensors import Tensor, cast, lift
+from clearprop.torch.tensors import Tensor, cast, lift, raw
 
 
 class Generator:
@@ -265,7 +265,7 @@ def _exponential(u: Any, shape: Any, generator: Any, lambd: float = 1.0) -> Any:
 
 
 def _coins(u: Any, shape: Any, generator: Any, p: Any = 0.5) -> Any:
-    return u(shape, generator)._value < (p.node._value if isinstance(p, Tensor) else p)
+    return u(shape, generator)._value < raw(p)
 
 
 def _refuse_others(called: str, named: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from clearprop.torch import cells
 from clearprop.torch.making import made
 from clearprop.torch.shaping import layout
 from clearprop.torch.tensors import Parameter, Tensor
+from clearprop.tree import refilled
 
 
 def save(obj: Any, f: Any, **_: Any) -> None:
@@ -86,5 +87,5 @@ def _mapped(f: Any, x: Any) -> Any:
         return type(x)((_mapped(f, k), _mapped(f, v)) for k, v in x.items())
     if isinstance(x, (list, tuple)) and not isinstance(x, Shown):
         parts = [_mapped(f, y) for y in x]
-        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+        return refilled(type(x), parts)
     return f(x)

@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
+from clearprop import tree
 from clearprop.errors import lesson
 from clearprop.graph import topological_order
 from clearprop.nn import vector
@@ -32,7 +33,7 @@ def _mapped(f: Function, thing: Any, *others: Any) -> Any:
         return {key: _mapped(f, x, *(o[key] for o in others)) for key, x in thing.items()}
     if isinstance(thing, (list, tuple)):
         made = [_mapped(f, *each) for each in zip(thing, *others, strict=True)]
-        return type(thing)(*made) if hasattr(thing, "_fields") else type(thing)(made)
+        return tree.refilled(type(thing), made)
     return f(thing, *others)
 
 

@@ -24,6 +24,7 @@ from clearprop.torch.tensors import (
     cast,
     kept_apart,
     lift,
+    raw,
     refuse_unfit,
     xp,
 )
@@ -173,7 +174,7 @@ def full(
 
 def _one_number(called: str, x: Any) -> Any:
     """Return one number that is Python's, a tensor's or an array's; TypeError for several, or for none."""
-    value = x.node._value if isinstance(x, Tensor) else x
+    value = raw(x)
     if isinstance(value, bool) or is_number(value):
         return value.item() if hasattr(value, "item") else value
     raise TypeError(lesson(called, "wants one number", f"{x!r:.40}", hint="torch.tensor(rows) for several"))

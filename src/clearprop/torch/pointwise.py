@@ -23,6 +23,7 @@ from clearprop.torch.tensors import (
     kept_apart,
     lift,
     op,
+    raw,
 )
 
 # fmt: off
@@ -193,15 +194,11 @@ def _divided(name: str) -> Callable[..., Any]:
     """Return a division without remainder, or a remainder: of whole numbers RuntimeError where y is 0."""
 
     def divided(x: Any, y: Any, *, out: Any = None) -> Any:
-        if y.__class__ is not float and "f" not in _kinds(x, y) and not np.all(_plain(y)):
+        if y.__class__ is not float and "f" not in _kinds(x, y) and not np.all(raw(y)):
             raise RuntimeError(lesson(f"torch.{name}(x, y)", "ZeroDivisionError", "y has a 0", hint="x / y"))
         return of_two(name, name, x, y)
 
     return divided
-
-
-def _plain(x: Any) -> Any:
-    return x.node._value if isinstance(x, Tensor) else x
 
 
 for _name, _op in FLOATING.items():

@@ -14,7 +14,19 @@ from clearprop.errors import lesson
 from clearprop.torch import dtypes
 from clearprop.torch.names import FUNCTIONS, PLAIN, function
 from clearprop.torch.pointwise import alike, real
-from clearprop.torch.tensors import Node, Tensor, cast, constant, kept, kept_apart, lift, lower, op, xp
+from clearprop.torch.tensors import (
+    Node,
+    Tensor,
+    cast,
+    constant,
+    kept,
+    kept_apart,
+    lift,
+    lower,
+    op,
+    raw,
+    xp,
+)
 
 
 class Placed(namedtuple("Placed", ("values", "indices"))):
@@ -52,7 +64,7 @@ def _axis(dim: Any) -> Any:
         return dim
     if isinstance(dim, (list, tuple)):
         return tuple(map(_axis, dim)) if dim and None not in dim else None
-    if not is_whole(lowered := dim.node._value if isinstance(dim, Tensor) else dim):
+    if not is_whole(lowered := raw(dim)):
         wanted = "wants dim as a whole number, or as several of them"
         raise TypeError(lesson("a function along axes", wanted, f"{dim!r:.40}", hint="dim=0, or dim=(0, 1)"))
     return int(lowered)
@@ -324,7 +336,7 @@ def nanquantile(
 ) -> Any:
     """Return the value below which a share q of the entries that are not NaN lies."""
     node = _floats("nanquantile", x)
-    shares = q.node._value if isinstance(q, Tensor) else q
+    shares = raw(q)
     found = _between(xp.nanquantile, node, shares, interpolation, {"axis": dim, "keepdims": keepdim})
     return lift(found.astype(node.dtype), "nanquantile")
 
@@ -361,7 +373,7 @@ def count_nonzero(x: Any, dim: Any = None) -> Any:
 @function
 def quantile(x: Any, q: Any, dim: Any = None, keepdim: bool = False, *, interpolation: str = "linear") -> Any:
     """Return the value below which a share q of the entries lies."""
-    shares = q.node._value if isinstance(q, Tensor) else q
+    shares = raw(q)
     if not isinstance(q, Tensor) and not isinstance(q, (int, float)):
         raise TypeError(lesson("torch.quantile(x, q)", "wants q as a number or a tensor", f"{q!r:.40}"))
     if isinstance(q, Tensor) and (q.node.dtype != x.node.dtype or q.ndim > 1):

@@ -14,7 +14,7 @@ from clearprop.torch import cells
 from clearprop.torch.dtypes import Size
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.pointwise import alike, result_type
-from clearprop.torch.tensors import Tensor, constant, kept_apart, lift, op, xp
+from clearprop.torch.tensors import Tensor, constant, kept_apart, lift, op, raw, xp
 
 
 def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
@@ -32,7 +32,7 @@ def lengths(args: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _whole_number(n: Any) -> bool:
-    return n.__class__ is int or is_whole(n.node._value if isinstance(n, Tensor) else n)
+    return n.__class__ is int or is_whole(raw(n))
 
 
 def size_of(*args: Any) -> tuple[int, ...]:
@@ -444,7 +444,7 @@ def repeat_interleave(
     node = kept_apart(x)[0]
     if dim is None:
         node, dim = np.reshape(node, (-1,)), 0
-    times = repeats.node._value if isinstance(repeats, Tensor) else repeats
+    times = raw(repeats)
     return lift(np.take(node, np.repeat(np.arange(node.shape[dim]), times), axis=dim), "repeat_interleave")
 
 

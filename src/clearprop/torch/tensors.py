@@ -20,6 +20,7 @@ from clearprop.torch.answering import REFUSALS, answering, tell, tensors_of
 from clearprop.torch.cells import Cell, GradCell, Step
 from clearprop.torch.names import FUNCTIONS, METHODS
 from clearprop.torch.printing import text_of
+from clearprop.tree import refilled
 
 Node = tensor.Tensor
 _new = object.__new__
@@ -672,6 +673,11 @@ def lower(x: Any) -> Any:
     return x.numpy if isinstance(x, dtypes.dtype) else x
 
 
+def raw(x: Any) -> Any:
+    """Return the array of a tensor; anything else as it is."""
+    return x.node._value if isinstance(x, Tensor) else x
+
+
 def lift(x: Any, maker: str = "") -> Any:
     """Return tensors for nodes, arrays and cells, in containers too; a module's leaf has one tensor."""
     if x.__class__ is Node:
@@ -688,7 +694,7 @@ def lift(x: Any, maker: str = "") -> Any:
         return lift(cells.leaf(x), maker)
     if isinstance(x, (list, tuple)):
         inside = [lift(y, maker) for y in x]
-        return type(x)(*inside) if hasattr(x, "_fields") else type(x)(inside)
+        return refilled(type(x), inside)
     return {name: lift(y) for name, y in x.items()} if type(x) is dict else x
 
 

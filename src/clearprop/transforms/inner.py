@@ -17,7 +17,7 @@ from clearprop.op import _next_serial
 from clearprop.ops.limits import may_have_limit
 from clearprop.rebinding import settle
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.transforms.around import ALONE, Linear, around_here
 
 _serial = attrgetter("serial")
@@ -244,7 +244,7 @@ class Inner:
         observer = mode.observer if special.blocks else None
         recording = observer is not None and observer.remembers
         if not (recording or self.outer or self.wraps):  # the usual case
-            return [as_number(x._value if isinstance(x, Tensor) else x) for x in found]
+            return [as_number(raw(x)) for x in found]
         if self.lifted:
             order, _ = self._history([x for x in found if isinstance(x, Tensor)])
             for node in order:  # it may have needed a gradient for such a leaf only
@@ -256,7 +256,7 @@ class Inner:
         ]
 
     def _given(self, x: Any) -> Any:
-        value = x._value if isinstance(x, Tensor) else x
+        value = raw(x)
         if isinstance(value, np.ndarray) and self.outer:
             value = value.copy()  # a graph may remember this one
         if not self.wraps:

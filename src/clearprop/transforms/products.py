@@ -13,7 +13,7 @@ from clearprop.errors import GradientError, at_line, lesson
 from clearprop.hints import refuse_texts, takes_truths
 from clearprop.modes import enable_grad, mode
 from clearprop.op import describe
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.transforms.arguments import Argnums, Arguments, checked, name_of
 from clearprop.transforms.gradient import grad
 from clearprop.transforms.inner import Inner
@@ -70,7 +70,7 @@ class Linearized:
             self.again = True
             return self.run.results(*found)
         wraps = self.run.wraps
-        values = [x._value if isinstance(x, Tensor) else x for x in found]
+        values = [raw(x) for x in found]
         return [Tensor(v, requires_grad=False) if wraps else np.asarray(v)[()] for v in values]
 
     def ready(self) -> Inner:

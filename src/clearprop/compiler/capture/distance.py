@@ -9,7 +9,7 @@ from typing import Any
 from clearprop import away
 from clearprop.compiler.capture.store import Changed, is_alone
 from clearprop.compiler.program.ir import State
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 _SLOT = {"value": "_value", "grad": "grad"}
 OUT_OF_BOUNDS = "an index array of the compiled step is out of bounds; nothing was assigned"
@@ -64,7 +64,7 @@ class FarStore:
     def now(self, state: State) -> Any:
         """Return what a state holds, fetched where it lies elsewhere."""
         held = getattr(self.tensor(state), _SLOT[state.slot])
-        return held._value if isinstance(held, Tensor) else held
+        return raw(held)
 
     def run(self, arguments: tuple[Any, ...], tensors: dict[int, Tensor]) -> Distant:
         """Run the program once; Tensors have their new arrays when this returns, wherever these are by then.

@@ -31,7 +31,7 @@ from clearprop.kept import Forgotten
 from clearprop.modes import observed
 from clearprop.op import describe
 from clearprop.rebinding import settle
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 from clearprop.updates import with_checked_entries
 
 # What NumPy shows in the memory of complex numbers, and an op computes.
@@ -489,7 +489,7 @@ class Recorder(Refusals):
             x.grad = self._grad_of(x, x.grad)
 
     def _grad_of(self, x: Tensor, grad: Any) -> Tensor:
-        array = grad._value if isinstance(grad, Tensor) else grad
+        array = raw(grad)
         stand_in = Tensor(0.0, requires_grad=False)
         stand_in._value = array
         if not isinstance(grad, Tensor):
@@ -529,7 +529,7 @@ class Recorder(Refusals):
             else:
                 v = self.value_of(now)
                 program.assignments.append((State(tensor, "grad", place), v))
-                x.grad = now._value if isinstance(now, Tensor) else now
+                x.grad = raw(now)
         program.values = self.values
         _check_indices(program)
         self.counts = self.selections.guard(program)

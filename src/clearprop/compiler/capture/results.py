@@ -24,6 +24,7 @@ from clearprop.facts import Facts
 from clearprop.graph import topological_order
 from clearprop.op import Op, _next_serial
 from clearprop.tensor import Tensor
+from clearprop.tree import refilled
 
 _new = Tensor.__new__
 _NUMBERS = (int, float, complex, np.generic, range)
@@ -254,7 +255,7 @@ class _Tuple:
 
     def __call__(self, outputs: Any, args: Any, kwargs: Any) -> Any:
         made = [read(outputs, args, kwargs) for read in self.inside]
-        return self.kind(*made) if hasattr(self.kind, "_fields") else self.kind(made)
+        return refilled(self.kind, made)
 
 
 class _Dict:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from clearprop.compiler.plan.memory import LINE, empty, neighbours
 from clearprop.compiler.program.ir import State, Value
 from clearprop.structure import Changed as Changed
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 SMALL = 1 << 24  # bytes up to which an array that is only read is moved to a cache line
 
@@ -83,7 +83,7 @@ class Store:
         """Return what a state holds."""
         tensor = self.tensor(state)
         held = tensor._value if state.slot == "value" else tensor.grad
-        return held._value if isinstance(held, Tensor) else held
+        return raw(held)
 
     def ready(self) -> bool:
         """Tell whether every array is where the last call left it, and held by nobody else."""

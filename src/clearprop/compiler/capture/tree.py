@@ -15,7 +15,7 @@ from clearprop.compiler.capture.recorder import Recorder
 from clearprop.compiler.capture.refusals import ArrayError
 from clearprop.errors import lesson
 from clearprop.modes import mode, special
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 class Key:
@@ -104,7 +104,7 @@ def is_array(x: Any) -> bool:
 
 
 def _array(x: Any) -> Any:
-    array = x._value if isinstance(x, Tensor) else x
+    array = raw(x)
     if (is_subclass(array) or array.dtype.names is not None) and (why := odd(array)):
         raise ArrayError(refused(array, f"a compiled step with a {type(array).__name__} as an argument", why))
     if isinstance(array, np.ndarray):
@@ -233,7 +233,7 @@ def _described(x: Any, arrays: list[Any], tensors: dict[int, Tensor]) -> Any:
     if is_array(x):
         array = _array(x)
         about: tuple[Any, ...] = (array.shape, array.dtype)
-        if isinstance(x._value if isinstance(x, Tensor) else x, np.ndarray) and not x.ndim:
+        if isinstance(raw(x), np.ndarray) and not x.ndim:
             about = ("array", *about)  # no number in NumPy's eyes
         if is_subclass(x):
             about = (type(x), *about)

@@ -10,6 +10,7 @@ from clearprop.errors import lesson
 from clearprop.hints import takes_truths
 from clearprop.nn.functional.layer import arrayed, fitted, in_float32
 from clearprop.op import describe
+from clearprop.ops.reduce import rows_of
 
 
 @in_float32
@@ -49,11 +50,8 @@ def normalize(x: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float
     x = arrayed(x)
     if not isinstance(dim, (tuple, list)):
         return x / np.maximum(np.linalg.norm(x, p, axis=dim, keepdims=True), eps)
-    axes = tuple(axis % x.ndim for axis in dim)  # along two axes `norm` would mean a matrix
-    kept = tuple(axis for axis in range(x.ndim) if axis not in axes)
-    flat = x.transpose((*kept, *axes)).reshape((*(x.shape[axis] for axis in kept), -1))
-    lengths = np.linalg.norm(flat, p, axis=-1)
-    return x / np.maximum(lengths.reshape(tuple(1 if a in axes else n for a, n in enumerate(x.shape))), eps)
+    rows, shape = rows_of(x, tuple(dim))  # along two axes `norm` would mean a matrix
+    return x / np.maximum(np.linalg.norm(rows, p, axis=-1).reshape(shape), eps)
 
 
 @in_float32

@@ -7,10 +7,8 @@ import shutil
 from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
-from clearprop.see.drawing.pictures import Picture
-from clearprop.see.numbers import brief
+from clearprop.see.drawing.text_art import art, bracketed, paint
 
-_COLOURS = {"input": 34, "middle": 31, "output": 33, "constant": 90, "module": 35}
 _ASCII = (
     {ord(c): "-" for c in "─┄━═"}
     | {ord(c): "|" for c in "│┆┃║"}
@@ -43,53 +41,12 @@ def text(layout: Placement, width: int | None = None, *, colour: bool = False, a
     │ ● b        value=3   grad=?
     ●─╯ Multiply value=21  grad=?
     """
-    from clearprop.see.drawing.text_art import art
-
     if width is None:
         width = shutil.get_terminal_size((100, 24)).columns
     found = art(layout, colour) if len(layout.boxes) <= _MOST_BOXES else None
     fits = found is not None and found.width <= width
     drawn = found.text if fits and found is not None else rails(layout, colour)
     return drawn.translate(_ASCII) if ascii else drawn
-
-
-def paint(text: str, kind: str, colour: bool) -> str:
-    """Return text in the terminal's colour for a kind of box."""
-    return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if colour else text
-
-
-def facts(box: Box) -> list[str]:
-    """Return the lines of a box below its heading."""
-    if not box.label:
-        return [line for line in (box.value, box.grad) if line]
-    value, grad = box.value_picture, box.grad_picture
-    if value is not None and value.kind == "cells" and len(value.rows) > 1:
-        return [box.label, *_beside(_table("value", value), _table(box.grad or "", grad))]
-    lines = [box.label]
-    for caption, shown in ((box.value, value), (box.grad, grad)):
-        if caption:
-            numbers = " " + _row(shown.rows[0]) if shown is not None and shown.kind == "cells" else ""
-            lines.append(caption + numbers)
-    return lines
-
-
-def _row(entries: object) -> str:
-    return "[" + ", ".join(brief(x) for x in entries) + "]"  # type: ignore[attr-defined]
-
-
-def _table(caption: str, shown: Picture | None) -> list[str]:
-    if shown is None or shown.kind != "cells":
-        return [caption]
-    words = [[brief(x) for x in row] for row in shown.rows]
-    widths = [max(len(row[j]) for row in words) for j in range(len(words[0]))]
-    rows = ["  ".join(word.rjust(w) for word, w in zip(row, widths, strict=True)) for row in words]
-    return [caption, *rows]
-
-
-def _beside(left: list[str], right: list[str]) -> list[str]:
-    width = max(map(len, left))
-    right += [""] * (len(left) - len(right))
-    return [f"{a.ljust(width)} │ {b}".rstrip(" │") for a, b in zip(left, right, strict=True)]
 
 
 def rails(layout: Placement, colour: bool = False) -> str:
@@ -138,7 +95,7 @@ def _ending(box: Box) -> str:
     if not box.label:
         return " " + box.grad if box.grad else ""
     value, grad = (
-        " " + _row(shown.rows.ravel()) if shown is not None and shown.kind == "cells" else ""
+        " " + bracketed(shown.rows.ravel()) if shown is not None and shown.kind == "cells" else ""
         for shown in (box.value_picture, box.grad_picture)
     )
     return f" {box.value}{value}" + (f"  {box.grad}{grad}" if box.grad else "")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from clearprop.see.columns import columns, padded
 from clearprop.see.drawing.arrange import Placement
 from clearprop.see.drawing.boxes import Box
-from clearprop.see.drawing.text import facts, paint
+from clearprop.see.drawing.pictures import Picture
 from clearprop.see.layout.coordinates import heights
 from clearprop.see.layout.order import Layering, reduce_crossings, with_dummies
+from clearprop.see.numbers import brief
 
 NORTH, EAST, SOUTH, WEST = 1, 2, 4, 8
 _LINES = " ╵╶╰╷│╭├╴╯─┴╮┤┬┼"
@@ -17,6 +18,7 @@ _FRAMES = {
     "input": "╭─╮│╰╯", "middle": "┌─┐│└┘", "output": "╔═╗║╚╝", "constant": "┌┄┐┆└┘",
     "module": "┏━┓┃┗┛",
 }  # fmt: skip
+_COLOURS = {"input": 34, "middle": 31, "output": 33, "constant": 90, "module": 35}
 
 
 @dataclass
@@ -207,3 +209,44 @@ def _frame(
             if taken == 2:
                 grid.characters[top + i, left + j + 1] = ""
             j += taken
+
+
+# --- the text of one box ----------------------------------------------------------------------------------
+def paint(text: str, kind: str, colour: bool) -> str:
+    """Return text in the terminal's colour for a kind of box."""
+    return f"\x1b[{_COLOURS[kind]}m{text}\x1b[0m" if colour else text
+
+
+def facts(box: Box) -> list[str]:
+    """Return the lines of a box below its heading."""
+    if not box.label:
+        return [line for line in (box.value, box.grad) if line]
+    value, grad = box.value_picture, box.grad_picture
+    if value is not None and value.kind == "cells" and len(value.rows) > 1:
+        return [box.label, *_beside(_table("value", value), _table(box.grad or "", grad))]
+    lines = [box.label]
+    for caption, shown in ((box.value, value), (box.grad, grad)):
+        if caption:
+            numbers = " " + bracketed(shown.rows[0]) if shown is not None and shown.kind == "cells" else ""
+            lines.append(caption + numbers)
+    return lines
+
+
+def bracketed(entries: object) -> str:
+    """Return a row of numbers, written short."""
+    return "[" + ", ".join(brief(x) for x in entries) + "]"  # type: ignore[attr-defined]
+
+
+def _table(caption: str, shown: Picture | None) -> list[str]:
+    if shown is None or shown.kind != "cells":
+        return [caption]
+    words = [[brief(x) for x in row] for row in shown.rows]
+    widths = [max(len(row[j]) for row in words) for j in range(len(words[0]))]
+    rows = ["  ".join(word.rjust(w) for word, w in zip(row, widths, strict=True)) for row in words]
+    return [caption, *rows]
+
+
+def _beside(left: list[str], right: list[str]) -> list[str]:
+    width = max(map(len, left))
+    right += [""] * (len(left) - len(right))
+    return [f"{a.ljust(width)} │ {b}".rstrip(" │") for a, b in zip(left, right, strict=True)]

@@ -12,13 +12,9 @@ from typing import Any, ClassVar, TypeVar
 from clearprop.nn.utils import prune as own
 from clearprop.torch.making import made
 from clearprop.torch.nn.module import Module
-from clearprop.torch.tensors import Tensor
+from clearprop.torch.tensors import raw
 
 M = TypeVar("M", bound=Module)
-
-
-def _array(x: Any) -> Any:
-    return x.node._value if isinstance(x, Tensor) else x
 
 
 class BasePruningMethod(own.BasePruningMethod):
@@ -33,14 +29,14 @@ class BasePruningMethod(own.BasePruningMethod):
         mask = mask.copy()
         if self.PRUNING_TYPE == "unstructured":
             stays = mask == 1
-            mask[stays] = _array(self.compute_mask(made(t[stays]), made(mask[stays])))
+            mask[stays] = raw(self.compute_mask(made(t[stays]), made(mask[stays])))
             return mask
-        return mask * _array(self.compute_mask(made(t), made(mask)))
+        return mask * raw(self.compute_mask(made(t), made(mask)))
 
     @classmethod
     def apply(cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> Any:
         """Prune the tensor `name` of a module with a method of these arguments; return the module."""
-        own.pruned(module.twin(), name, cls(*args, **kwargs), _array(importance_scores))
+        own.pruned(module.twin(), name, cls(*args, **kwargs), raw(importance_scores))
         return module
 
 
@@ -53,9 +49,9 @@ class _OfFaces:
     def apply(cls, module: Any, name: str, *args: Any, importance_scores: Any = None, **kwargs: Any) -> Any:
         """Prune the tensor `name` of a module with a method of these arguments; return the module."""
         made_with: Any = cls
-        args = tuple(map(_array, args))
-        method = made_with(*args, **{k: _array(v) for k, v in kwargs.items()})
-        own.pruned(module.twin(), name, method, _array(importance_scores))
+        args = tuple(map(raw, args))
+        method = made_with(*args, **{k: raw(v) for k, v in kwargs.items()})
+        own.pruned(module.twin(), name, method, raw(importance_scores))
         return module
 
 
@@ -130,9 +126,7 @@ def global_unstructured(
     """Prune several tensors as if they were one, each of them a pair of a module and a name."""
     places = [(module.twin(), name) for module, name in parameters]
     given = importance_scores or {}
-    scores = {
-        twin: _array(given[face]) for twin, face in zip(places, parameters, strict=True) if face in given
-    }
+    scores = {twin: raw(given[face]) for twin, face in zip(places, parameters, strict=True) if face in given}
     own.global_unstructured(places, pruning_method, scores, **kwargs)
 
 
