@@ -81,13 +81,14 @@ def not_in_turn(items):
     """Return what waits for another tier, of the tests that are marked `by_turns("executor")` or so.
 
     Each case of such a test is tried with one of these values, and each value with its share of the cases,
-    which every process draws alike; eager mode is always tried. A test of few cases, or one of whose values a
-    single one was asked for, stays whole.
+    which every process draws alike; eager mode is always tried. A test of few cases, one that asks for a package
+    of another tier, or one of whose values a single one was asked for, stays whole.
     """
     tests = defaultdict(list)
     for item in items:
         mark = item.get_closest_marker("by_turns")
-        if mark is not None and hasattr(item, "callspec") and takes_turns(item.callspec, mark.args):
+        marked = mark is not None and hasattr(item, "callspec") and takes_turns(item.callspec, mark.args)
+        if marked and not asked(item.path, item.originalname):
             given = item.callspec.params
             turn = repr([given[name] for name in mark.args])
             case = tuple(id(value) for name, value in given.items() if name not in mark.args)

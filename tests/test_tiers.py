@@ -164,10 +164,10 @@ for more in ([], ["--other-turns=tests/compiler/proof"], ["--other-turns=tests/n
 
 
 def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
-    """And each value its share of the cases; eager mode, and a test of few cases, stay whole."""
+    """And each value its share of the cases; eager mode, few cases, and what asks for a package stay whole."""
 
-    def items(cases, turns):
-        mark, path = SimpleNamespace(args=("executor",)), Path("tests/test_one.py")
+    def items(cases, turns, path=ROOT / "tests" / "test_orders.py"):
+        mark = SimpleNamespace(args=("executor",))
         return [
             SimpleNamespace(
                 path=path, originalname="test_a", get_closest_marker=lambda name: mark, where=(case, turn),
@@ -188,6 +188,8 @@ def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
     }
     assert not_in_turn(items("abc", ["numpy", "llvm"])) == []
     assert not_in_turn(items("abcdefgh", ["llvm"])) == []
+    peers = ROOT / "tests" / "interop" / "onnx" / "test_fused.py"  # another tier runs them, and takes no turns
+    assert not_in_turn(items("abcdefgh", ["numpy", "llvm"], peers)) == []
 
 
 def test_a_share_of_the_tests_is_drawn_by_a_word_and_the_same_in_every_process():

@@ -189,6 +189,7 @@ def test_draws_of_a_loader_do_not_move_those_of_the_program():
     assert (np.random.rand(), random.random(), float(clearprop.ops.random.uniform().value)) == expected  # noqa: NPY002
 
 
+@pytest.mark.by_turns("workers")
 @pytest.mark.parametrize("stop", [1, 2, 4, 5])
 @pytest.mark.parametrize("workers", [(0, 2), (2, 0), (2, 3)], ids=str)
 def test_a_stopped_loader_goes_on_with_any_number_of_workers(stop, workers):
