@@ -4,14 +4,14 @@
 
 PYTHON ?= python3
 TIER := "$(PYTHON)" tools/tier.py
-TIERS := quick test-compiler examples parity test-estimators test-engines test-pages docs
+TIERS := quick test-compiler test-rules examples parity test-estimators test-engines test-pages docs
 
 .PHONY: train test $(TIERS) test-all lint pythons benchmark clean
 
 train: .venv/train/ready  ## train the two-layer network on real handwriting, at least 96 % right on new digits
 	.venv/train/bin/clearprop train digits --plain --output out/digits
 
-test: lint  ## everything that needs the extras train and fast; the compiler at length, peers and browsers are in other tiers
+test: lint  ## everything that needs the extras train and fast; the compiler and the rules at length, peers and browsers are in other tiers
 	$(TIER) test
 
 $(TIERS):  ## one tier of tests

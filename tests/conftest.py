@@ -81,8 +81,8 @@ def not_in_turn(items):
     """Return what waits for another tier, of the tests that are marked `by_turns("executor")` or so.
 
     Each case of such a test is tried with one of these values, and each value with its share of the cases,
-    which every process draws alike; eager mode is always tried. A test of few cases, one that asks for a package
-    of another tier, or one of whose values a single one was asked for, stays whole.
+    which every process draws alike; eager mode is always tried. A test of few cases, one that asks for a
+    package of another tier, or one of whose values a single one was asked for, stays whole.
     """
     tests = defaultdict(list)
     for item in items:

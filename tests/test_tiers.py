@@ -164,7 +164,7 @@ for more in ([], ["--other-turns=tests/compiler/proof"], ["--other-turns=tests/n
 
 
 def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
-    """And each value its share of the cases; eager mode, few cases, and what asks for a package stay whole."""
+    """And each value its share of them; eager mode, few cases, and what asks for a package stay whole."""
 
     def items(cases, turns, path=ROOT / "tests" / "test_orders.py"):
         mark = SimpleNamespace(args=("executor",))
@@ -188,7 +188,7 @@ def test_each_case_has_one_value_in_turn_where_there_are_many_cases():
     }
     assert not_in_turn(items("abc", ["numpy", "llvm"])) == []
     assert not_in_turn(items("abcdefgh", ["llvm"])) == []
-    peers = ROOT / "tests" / "interop" / "onnx" / "test_fused.py"  # another tier runs them, and takes no turns
+    peers = ROOT / "tests" / "interop" / "onnx" / "test_fused.py"  # another tier runs them, without turns
     assert not_in_turn(items("abcdefgh", ["numpy", "llvm"], peers)) == []
 
 

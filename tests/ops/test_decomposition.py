@@ -152,6 +152,7 @@ def test_vectors_of_equal_values_whose_choice_shows_are_refused(name):
         gradient(f, x)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.filterwarnings("ignore:.* runs as written:RuntimeWarning")
 @pytest.mark.parametrize("prove", ["never", "always"])
 @pytest.mark.parametrize("executor", available_executors())
@@ -327,14 +328,17 @@ OF_COMPLEX = {
 }  # fmt: skip
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", OF_COMPLEX)
-def test_complex_matrices_to_second_order(name):
+def test_complex_matrices_to_second_order(name, order):
     f, x = OF_COMPLEX[name]
 
     np.testing.assert_allclose(f(Tensor(x)).value, f(x), rtol=1e-14, atol=1e-15)
-    assert gradcheck(f, x, order=2).ok
+    assert gradcheck(f, x, order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", [n for n, (_, x) in OF_COMPLEX.items() if x.dtype.kind == "c"])
 def test_complex_matrices_compiled(name, executor):
@@ -416,13 +420,16 @@ COMPOSED = {
 }
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", COMPOSED)
-def test_composed_functions_of_matrices_to_second_order(name):
+def test_composed_functions_of_matrices_to_second_order(name, order):
     f, x = COMPOSED[name]
 
-    assert gradcheck(f, x, order=2).ok
+    assert gradcheck(f, x, order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("name", COMPOSED)
 @pytest.mark.parametrize("executor", ["numpy", "llvm"])
 def test_composed_functions_of_matrices_compiled(name, executor):

@@ -43,11 +43,13 @@ CALLS = {
 }
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
-def test_gradients_of_both_orders_agree_with_differences(name):
+def test_gradients_of_both_orders_agree_with_differences(name, order):
     call, x = CALLS[name]
 
-    assert gradcheck(call, x, order=2).ok
+    assert gradcheck(call, x, order=order).ok
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -61,6 +63,7 @@ def plain(x):
     return np.asarray(getattr(x, "value", x))
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

@@ -63,11 +63,13 @@ def inputs(call):
     return (X, Y)[: call.__code__.co_argcount]
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
-def test_gradients_of_both_orders_agree_with_differences(name):
+def test_gradients_of_both_orders_agree_with_differences(name, order):
     call = CALLS[name]
 
-    assert gradcheck(call, *inputs(call), order=2).ok
+    assert gradcheck(call, *inputs(call), order=order).ok
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -79,6 +81,7 @@ def test_values_are_numpys(name):
     np.testing.assert_allclose(found.value, expected, rtol=1e-14)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

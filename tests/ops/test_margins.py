@@ -48,17 +48,20 @@ CALLS = {
 }
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", [*CALLS, "roots, complex", "roots, real"])
-def test_gradients_of_both_orders_agree_with_differences(name):
+def test_gradients_of_both_orders_agree_with_differences(name, order):
     if name.startswith("roots"):
         p = np.array([1.0, -0.4, 2.1, 0.3]) if name == "roots, complex" else np.array([2.0, -6.0, 1.0, 3.0])
         call, inputs = np.roots, (p,)
     else:
         call, *inputs = CALLS[name]
 
-    assert gradcheck(call, *inputs, order=2).ok
+    assert gradcheck(call, *inputs, order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

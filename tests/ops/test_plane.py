@@ -119,11 +119,13 @@ for _name in [
     CALLS[_name] = (getattr(np, _name), A)
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
-def test_gradients_of_both_orders_agree_with_differences(name):
+def test_gradients_of_both_orders_agree_with_differences(name, order):
     f, *inputs = CALLS[name]
 
-    assert gradcheck(f, *inputs, order=2).ok
+    assert gradcheck(f, *inputs, order=order).ok
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -136,6 +138,7 @@ def test_values_are_numpys(name):
     np.testing.assert_allclose(found.value, expected, rtol=1e-13)
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

@@ -166,13 +166,16 @@ def test_values_are_scipys(name):
     np.testing.assert_array_equal(found.value, f(*short))
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
-def test_derivatives_of_both_orders_agree_with_differences(name):
+def test_derivatives_of_both_orders_agree_with_differences(name, order):
     f, inputs = reals(name)
 
-    assert gradcheck(f, *inputs, order=2).ok
+    assert gradcheck(f, *inputs, order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

@@ -71,15 +71,18 @@ CALLS = {
 }  # fmt: skip
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
-def test_values_and_both_derivatives(name):
+def test_values_and_both_derivatives(name, order):
     call, *given = CALLS[name]
     f = call(Ours)
 
     np.testing.assert_allclose(f(*map(Tensor, given)).value, call(Theirs)(*given), rtol=1e-11, atol=1e-13)
-    assert gradcheck(f, *given, order=2).ok
+    assert gradcheck(f, *given, order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_compiled(name, executor):

@@ -86,17 +86,20 @@ def smooth(name, method):
     return of, [np.array([0.2, 0.5, 0.8]) if method == "ppf" else x, *shapes, np.array(0.05), np.array(1.7)]
 
 
+@pytest.mark.by_turns("order")
+@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("name", "method"), ROWS)
-def test_both_derivatives_by_the_point_and_every_parameter(name, method):
+def test_both_derivatives_by_the_point_and_every_parameter(name, method, order):
     f, given = smooth(name, method)
     if (name, method) == ("bernoulli", "logsf") or not has_rule(lambda: f(*given)):
         return
     by = [*range(len(given))]
     g = lambda *some: f(*(dict(enumerate(given)) | dict(zip(by, some, strict=True))).values())  # noqa: E731
 
-    assert gradcheck(g, *[given[i] for i in by], order=2).ok
+    assert gradcheck(g, *[given[i] for i in by], order=order).ok
 
 
+@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
 def test_compiled_gradients_are_the_same(name, executor):

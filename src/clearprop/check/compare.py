@@ -14,7 +14,7 @@ from clearprop.check.kept import kept
 from clearprop.check.numeric import Slopes, columns
 from clearprop.check.plane import in_pairs
 from clearprop.check.probe import RANDOM, Probe
-from clearprop.check.pull import gradient_of, gradients, random_weights, split
+from clearprop.check.pull import GradientOf, GradientProbe, gradients, random_weights, split
 from clearprop.check.report import Entry, Report, untold
 from clearprop.check.shaken import coarsen, rounding
 from clearprop.check.single import compare_single
@@ -63,7 +63,7 @@ def gradcheck(
             compare_single(report, f, inputs, np.random.default_rng(seed))
         for _ in range(order - 1):
             if report.ok:
-                f = gradient_of(f, inputs, np.random.default_rng(seed + 1))
+                f = GradientOf(f, inputs, np.random.default_rng(seed + 1))
                 report.order += 1
                 _compare(report, f, inputs, seed)
     if not report.ok and raise_on_failure:
@@ -73,7 +73,7 @@ def gradcheck(
 
 def _compare(report: Report, f: Callable[..., Any], inputs: Any, seed: int) -> None:
     """Compare rules and differences in float64 and write what differs into `report`."""
-    probe = Probe(f, inputs, lift=True)
+    probe = GradientProbe(f) if isinstance(f, GradientOf) else Probe(f, inputs, lift=True)
     at = probe.start()
     told = np.isfinite(at) & ~probe.murky
     sound = probe.steady(at)

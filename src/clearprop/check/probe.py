@@ -76,9 +76,7 @@ class Probe:
             else:
                 given.append(array[()])
         self.evaluations += 1
-        with np.errstate(all="ignore"), no_grad():
-            output = self.f(*given)
-        values = [np.asarray(raw(z)) for z in listed(output)]
+        values = [np.asarray(raw(z)) for z in listed(self.asked(given))]
         _must_be_real(values)
         self.shapes = [v.shape for v in values]
         floats = [_eps(v.dtype) for v in values if v.dtype.kind == "f"]
@@ -86,6 +84,11 @@ class Probe:
             self.eps = max(self.coarse, *floats)
         flat = [v.reshape(-1).astype(np.float64) for v in values]
         return flat[0] if len(flat) == 1 else np.concatenate([np.zeros(0), *flat])
+
+    def asked(self, given: list[Any]) -> Any:
+        """Return what the function gives."""
+        with np.errstate(all="ignore"), no_grad():
+            return self.f(*given)
 
     def attempt(self, arrays: dict[int, Any]) -> Any:
         """Return the outputs, or NaN for all where f refuses its inputs: a step has left its domain."""

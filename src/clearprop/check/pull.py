@@ -11,7 +11,7 @@ from clearprop.backward import propagate
 from clearprop.check.probe import Probe, listed
 from clearprop.graph import topological_order
 from clearprop.modes import enable_grad, mode
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 
 def gradients(f: Callable[..., Any], arrays: Any, inputs: Any) -> Callable[[list[Any]], list[Any]]:
@@ -53,19 +53,44 @@ def split(row: Any, shapes: Any) -> list[Any]:
     return [part.reshape(s) for part, s in zip(np.split(row, ends), shapes, strict=True)]
 
 
-def gradient_of(f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> Callable[..., Any]:
-    """Return the function that gives all gradients of `f`, its outputs weighed at random, as Tensors."""
-    probe = Probe(f, inputs, lift=True)
-    probe({})
-    weights = random_weights(probe.shapes, rng)
+class GradientOf:
+    """The function that gives all gradients of `f`, its outputs weighed at random."""
 
-    def gradient(*given: Any) -> Any:
-        arrays = [g._value if j in probe.moving else None for j, g in enumerate(given)]
+    def __init__(self, f: Callable[..., Any], inputs: Any, rng: np.random.Generator) -> None:
+        probe = Probe(f, inputs, lift=True)
+        probe({})
+        self.f = f
+        self.inputs = inputs
+        self.moving = probe.moving
+        self.weights = random_weights(probe.shapes, rng)
+
+    def __call__(self, *given: Any) -> Any:
+        """Return the gradients by the inputs that move, as Tensors with a graph where gradients are on."""
         if mode.grad_enabled:
-            pulled = _pull(listed(f(*given)), given, create_graph=True)(weights)
-        else:
-            with enable_grad():
-                pulled = gradients(f, arrays, inputs)(weights)
-        return [np.zeros_like(arrays[j]) if pulled[j] is None else pulled[j] for j in probe.moving]
+            pulled = _pull(listed(self.f(*given)), given, create_graph=True)(self.weights)
+            return self._of(pulled, given)
+        return self.of_arrays(given)
 
-    return gradient
+    def of_arrays(self, given: Any) -> list[Any]:
+        """Return the gradients as arrays, whether gradients are on or off."""
+        if not mode.grad_enabled:
+            with enable_grad():
+                return self.of_arrays(given)
+        arrays = [raw(x) if j in self.moving else None for j, x in enumerate(given)]
+        return self._of(gradients(self.f, arrays, self.inputs)(self.weights), given)
+
+    def _of(self, pulled: list[Any], given: Any) -> list[Any]:
+        return [np.zeros_like(raw(given[j])) if pulled[j] is None else pulled[j] for j in self.moving]
+
+
+class GradientProbe(Probe):
+    """A gradient under check: of arrays it gives arrays, and there is nothing to switch off."""
+
+    f: GradientOf
+
+    def __init__(self, f: GradientOf) -> None:
+        super().__init__(f, f.inputs, lift=False)
+
+    def asked(self, given: list[Any]) -> Any:
+        """Return the gradients."""
+        return self.f.of_arrays(given)
