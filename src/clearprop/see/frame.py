@@ -6,6 +6,8 @@ import base64
 import zlib
 from html import escape
 
+from clearprop.see.words import DRAWING
+
 MOST_IN_A_CELL = 1_000_000  # bytes that one result adds to a notebook
 _PACKED = 200_000  # from here on a page is compressed; browsers unpack it
 
@@ -18,13 +20,10 @@ _UNPACK = """<script>
 })();
 </script>"""
 
-_FROZEN = (
-    '<p class="clearprop-frozen">This page moves. Run the cell, or trust the notebook, to see it.</p>'
-    "<style>.clearprop-frozen{display:none}</style>"
-)
+_FROZEN = '<p class="clearprop-frozen">%s</p><style>.clearprop-frozen{display:none}</style>'
 
 
-def framed(page: str, title: str, height: int, instead: str) -> str:
+def framed(page: str, title: str, height: int, instead: str, language: str = "en") -> str:
     """Return the frame in which a notebook shows a page; a large one is packed and unpacked by the browser.
 
     A page that takes more than `MOST_IN_A_CELL` bytes when packed is not kept in the notebook: `instead` is
@@ -41,4 +40,4 @@ def framed(page: str, title: str, height: int, instead: str) -> str:
     kept = page.replace("&", "&amp;").replace("'", "&#39;")  # a page is full of double quotes
     style = f"width:100%;height:{height}px;border:0"
     frame = f'<iframe srcdoc=\'{kept}\' style="{style}" title="{escape(title)}"></iframe>'
-    return _FROZEN + frame
+    return _FROZEN % DRAWING[language]["frozen"] + frame

@@ -68,6 +68,16 @@ DRAWING = {
     "en": VIEW
     | {
         "graph": "Computation graph",
+        "steps": "Step by step",
+        "frozen": "This page moves. Run the cell, or trust the notebook, to see it.",
+        "described": "{boxes} boxes, {arrows} arrows.",
+        "comes from": "from {heads}",
+        "and": "and",
+        "kind input": "input",
+        "kind constant": "constant",
+        "kind middle": "middle",
+        "kind output": "output",
+        "kind module": "module",
         "chosen box": "The chosen box",
         "box op": "op {op}",
         "box close": "Close",
@@ -83,6 +93,16 @@ DRAWING = {
     "de": GERMAN_VIEW
     | {
         "graph": "Rechengraph",
+        "steps": "Schritt für Schritt",
+        "frozen": "Diese Seite bewegt sich. Führ die Zelle aus oder vertrau dem Notizbuch, um sie zu sehen.",
+        "described": "{boxes} Kästen, {arrows} Pfeile.",
+        "comes from": "aus {heads}",
+        "and": "und",
+        "kind input": "Eingang",
+        "kind constant": "Konstante",
+        "kind middle": "Zwischenknoten",
+        "kind output": "Ausgang",
+        "kind module": "Modul",
         "chosen box": "Der gewählte Kasten",
         "box op": "Operation {op}",
         "box close": "Schließen",

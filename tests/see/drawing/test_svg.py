@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pytest
 
-from clearprop import Tensor
+from clearprop import Tensor, draw, nn, trace
 from clearprop.see.drawing.arrange import layout
 from clearprop.see.drawing.boxes import note_of
 from clearprop.see.drawing.pictures import colours, heat_png, picture
@@ -250,3 +250,21 @@ def test_a_nan_is_marked_where_it_is():
         ("output", " alarm"),
     ]
     assert "value 1 NaN" in drawn or ">nan</text>" in drawn
+
+
+def test_a_german_drawing_has_no_english_word(lecture):
+    """What a screen reader is told, and what a notebook says that does not run its pages, among them."""
+    net = nn.Sequential(nn.Linear(2, 3), nn.Tanh())
+    out = net(np.ones((1, 2), "f4")).sum()
+    code = re.compile(r"<style>.*?</style>|\s(?!aria-label=|alt=)[\w:-]+=\"[^\"]*\"|</?\w+")
+    heard = {}
+    for language in ("en", "de"):
+        steps = trace(lecture, language=language)
+        drawings = draw(lecture, language=language), draw(out, net, language=language), steps
+        said = [drawn.to_svg() for drawn in drawings] + [steps.to_svg(3)]
+        said.append(re.split("<iframe|</iframe>", steps._repr_html_())[0])
+        heard[language] = set(re.findall(r"[^\W\d_]{2,}", code.sub(" ", " ".join(said))))
+
+    assert {"Kästen", "Eingang", "aus", "Rechengraph", "Zelle", "Parameter"} <= heard["de"]
+    alike = {"grad", "value", "float", "net", "Linear", "out", "axis", "bias", "weight", "Tanh", "Sum"}
+    assert heard["en"] & heard["de"] <= alike

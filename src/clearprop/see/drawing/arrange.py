@@ -63,6 +63,7 @@ class Placement:
     width: float
     height: float
     crossings: int = 0
+    language: str = "en"
     _by_id: dict[str, Box] = field(default_factory=dict, repr=False)
 
     def box(self, id: str) -> Box:
@@ -125,7 +126,7 @@ def layout(
     found = arrange(sizes, pairs, left=at_left)
     if wrap and found.width > wrap:
         found = arrange(sizes, pairs, left=leaves if inputs == "left" else (), wrap=wrap)
-    return _placed(boxes, links, found)
+    return _placed(boxes, links, found, language)
 
 
 def _small(boxes: Sequence[Box], leaves: Sequence[int]) -> bool:
@@ -133,7 +134,7 @@ def _small(boxes: Sequence[Box], leaves: Sequence[int]) -> bool:
     return len(leaves) <= 8 and len(boxes) <= 24
 
 
-def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Placement:
+def _placed(boxes: list[Box], links: list[Link], found: Arrangement, language: str) -> Placement:
     for i, box in enumerate(boxes):
         box.w = found.wide[i]
         box.x = found.x[i] - box.w / 2 + MARGIN
@@ -143,7 +144,8 @@ def _placed(boxes: list[Box], links: list[Link], found: Arrangement) -> Placemen
         Edge(link.id, link.source, link.target, link.index, [(x + MARGIN, y + MARGIN) for x, y in route])
         for link, route in zip(links, found.routes, strict=True)
     ]
-    return Placement(boxes, edges, found.width + 2 * MARGIN, found.height + 2 * MARGIN, found.crossings)
+    wide, high = found.width + 2 * MARGIN, found.height + 2 * MARGIN
+    return Placement(boxes, edges, wide, high, found.crossings, language)
 
 
 GAPS = 9.0, 14.0, 22.0

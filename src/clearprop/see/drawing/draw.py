@@ -48,10 +48,12 @@ class Drawing:
         title: str = "",
         to_html: Callable[[], str] | None = None,
         nodes: int = 0,
+        language: str = "en",
     ) -> None:
         self._layout = layout
         self._nodes = nodes  # of a graph that nothing folds: its picture would have as many boxes
-        self.title: str = title or "Computation graph"
+        self.language = language
+        self.title: str = title or DRAWING[language]["graph"]
         self._to_html = to_html
 
     @property
@@ -125,7 +127,7 @@ class Drawing:
     def _repr_html_(self) -> str:
         if self._large:
             instead = f"{self!r} is too large for a notebook as a page too."
-            return framed(self.to_html(), self.title, 640, instead)
+            return framed(self.to_html(), self.title, 640, instead, self.language)
         drawn = svg(self.layout, title=self.title)
         kept = base64.b64encode(drawn.encode()).decode()  # an image is shown also where markup is not trusted
         image = f'<img src="data:image/svg+xml;base64,{kept}" alt="{escape(self.title)}" '
@@ -206,7 +208,7 @@ def draw(
     │ grad=270+27=297 │    │ grad=10       │
     ╰─────────────────╯    └───────────────┘
     """
-    words = spoken(DRAWING, language, "draw")
+    spoken(DRAWING, language, "draw")
     must_be_a_tensor("draw", t, "draw(model(x), model)" if hasattr(t, "named_parameters") else "")
     frame = callers_frame()
     order = topological_order(t)
@@ -228,6 +230,5 @@ def draw(
         return layout(t, names=found, folds=folded, inputs=inputs, language=language)
 
     at_once = len(order) <= _AT_ONCE
-    return Drawing(
-        placed() if at_once else placed, title or words["graph"], to_html, 0 if folded else len(order)
-    )
+    made = placed() if at_once else placed
+    return Drawing(made, title, to_html, 0 if folded else len(order), language)

@@ -105,6 +105,9 @@ def headed(boxes: Iterable[Box], names: Mapping[int, str], language: str) -> Non
     if language not in OPERATIONS:
         return
     for box in boxes:
+        if box.kind == "module" and (footer := counted(box.footer, language)) != box.footer:
+            box.footer = footer
+            measure(box)
         node = box.node
         if isinstance(node, Tensor) and node.op is not None:
             word = OPERATIONS[language].get(box.title.lower(), box.title)

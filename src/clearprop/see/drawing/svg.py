@@ -12,6 +12,7 @@ from clearprop.see.drawing.arrange import Edge, Placement
 from clearprop.see.drawing.boxes import CAPTION, PAD, ROW, SMALL_GLYPH, Box, stacked
 from clearprop.see.drawing.pictures import CELL_HEIGHT, Picture, colours, heat_png
 from clearprop.see.numbers import brief
+from clearprop.see.words import DRAWING
 
 # Okabe and Ito's colours (blue, vermilion, yellow) keep their difference with every kind of colour blindness.
 LIGHT = {
@@ -146,12 +147,15 @@ def describe(layout: Placement) -> str:
     heads = {box.id: box.heading for box in layout.boxes}
     for edge in layout.edges:
         entering.setdefault(edge.target, []).append(heads[edge.source])
-    sentences = []
+    words = DRAWING[layout.language]
+    sentences = [words["described"].format(boxes=len(layout.boxes), arrows=len(layout.edges))]
     for box in layout.boxes:
         facts = ", ".join(text for text in (box.label, box.value, box.grad, box.footer) if text)
-        source = f", from {' and '.join(entering[box.id])}" if box.id in entering else ""
-        sentences.append(f"{box.heading} ({box.kind}{': ' + facts if facts else ''}){source}.")
-    return f"{len(layout.boxes)} boxes, {len(layout.edges)} arrows. " + " ".join(sentences)
+        heads_of = f" {words['and']} ".join(entering.get(box.id, ()))
+        source = ", " + words["comes from"].format(heads=heads_of) if heads_of else ""
+        kind = words[f"kind {box.kind}"]
+        sentences.append(f"{box.heading} ({kind}{': ' + facts if facts else ''}){source}.")
+    return " ".join(sentences)
 
 
 def _state(id: str, active: set[str], alarm: set[str], alarming: bool = False) -> str:

@@ -30,6 +30,7 @@ from clearprop.see.step.live import Fixed, Live, code_of, live_of
 from clearprop.see.step.quiz import form, questions
 from clearprop.see.step.script import Script, number, script_of
 from clearprop.see.step.sentences import TIMES
+from clearprop.see.words import DRAWING
 from clearprop.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -352,7 +353,8 @@ def picture(
     for box in drawn.boxes:  # the description in words says the same; padded, no line of the box moves
         box.value = texts.get(box.id, {}).get("value", box.value).rjust(len(box.value))
         box.grad = texts.get(box.id, {}).get("grad", box.grad).ljust(len(box.grad))
-    lit, title = (_lit(step, drawn), step.sentence) if step else ([], "Computation graph")
+    graph = DRAWING[trace.captions.language]["graph"]
+    lit, title = (_lit(step, drawn), step.sentence) if step else ([], graph)
     done = trace[: step.number + 1] if step else ()
     back = [id for past in done if past.kind == "backward" for id in _lit(past, drawn)[1:]]
     return svg(drawn, texts=texts, active=lit, back=back, title=title, prefix=prefix, theme=theme)

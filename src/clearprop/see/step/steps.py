@@ -28,6 +28,7 @@ from clearprop.see.step.captions import Captions, captions_of
 from clearprop.see.step.entry import Products, entry_of
 from clearprop.see.step.quiz import LEVELS
 from clearprop.see.step.sentences import Told, fill, tell, without_slots
+from clearprop.see.words import DRAWING
 from clearprop.tensor import Tensor
 from clearprop.typed.expression import fresh_names
 from clearprop.typed.lecture import ALGORITHMS, Addend, Pass, topological
@@ -324,7 +325,8 @@ class Trace:
     def _repr_html_(self) -> str:
         """Show the page in a notebook, in a frame of its own."""
         instead = f"{self!r}: its page is too large for a notebook; save('steps.html') writes it to a file."
-        return framed(self.to_html(), "Step by step", 640, instead)
+        language = self.captions.language
+        return framed(self.to_html(), DRAWING[language]["steps"], 640, instead, language)
 
     def __repr__(self) -> str:
         return f"<Trace of {self.names[self.output]}, {self.algorithm}: {len(self)} steps>"
