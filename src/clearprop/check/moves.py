@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -11,6 +13,9 @@ from clearprop.check.probe import Probe, same
 
 Shifted: TypeAlias = Callable[[float], tuple[Any, float]]
 """All outputs as a function of how far an input is shifted, with the shift that rounding left of it."""
+
+
+FEWEST = 3  # entries of a group: two would not go together more cheaply than one by one
 
 
 class Moves:
@@ -42,12 +47,12 @@ class Together(Moves):
 
     What an entry reaches is seen at a step of it alone, to both sides: the outputs that differ in any bit. Of
     entries that reach no output in common, each output tells of one alone. They are moved at once, and where
-    the outputs are in every bit what they were one by one, they go together from then on. An output that none
-    of them has reached must stay as it is at every step: else each goes by itself again.
+    the outputs are in every bit what they were one by one, they go together from then on.
 
-    A dependence that hides from all this is added to what is measured of another entry. At every step it is
-    drawn anew who of a group goes ahead while others go behind, so such a sum does not settle. A check may
-    trust what it finds right in this way, and asks each entry alone before it says anything else.
+    What an entry reaches at smaller steps alone must not be added to what is measured of another, however
+    little it is. So of a group only a part goes at once, in such parts that of any two entries each goes
+    without the other. The outputs of those that stay must stay in every bit; else each goes by itself again.
+    A check may trust what it finds right in this way, and asks each entry alone before it says anything else.
     """
 
     def __init__(self, probe: Probe, j: int, entries: Any, each: Sequence[Shifted]) -> None:
@@ -95,7 +100,7 @@ class Together(Moves):
     def _groups(self, which: Any) -> list[Any]:
         """Return the places of those of these moves that go with others of them, group by group."""
         groups = self.group[which]
-        shared = np.flatnonzero(np.bincount(groups) > 1)
+        shared = np.flatnonzero(np.bincount(groups) >= FEWEST)
         return [np.flatnonzero(groups == group) for group in shared]
 
     def _part(self, members: Any) -> None:
@@ -103,24 +108,41 @@ class Together(Moves):
         self.group[members] = self.group.max() + 1 + np.arange(members.size)
 
     def _at_once(self, members: Any, sizes: Any) -> tuple[Any, Any] | None:
-        """Return what two calls of the function tell of a step of each of these ahead, and behind; None if it
-        cannot be told apart."""
+        """Return what a few calls of the function tell of a step of each of these ahead, and behind; None
+        if it cannot be told apart."""
         places, reach = self.entries[members], self.reach[members]
         base = self.probe.arrays[self.j]
         starts = base.reshape(-1)[places]
-        up = self.rng.random(members.size) < 0.5
-        found = []
-        for steps in (np.where(up, sizes, -sizes), np.where(up, -sizes, sizes)):
+        values = np.empty((2, members.size, self.at.size))
+        known = np.zeros((2, members.size), bool)
+        for going in _parts(members.size, self.rng):
             moved = base.copy()
-            moved.reshape(-1)[places] = starts + steps
-            values = self.probe.attempt({self.j: moved})
-            if not (reach.any(axis=0) | same(values, self.at)).all():
+            moved.reshape(-1)[places] = np.where(going, starts + going * sizes, starts)
+            found = self.probe.attempt({self.j: moved})
+            if not (reach[going != 0].any(axis=0) | same(found, self.at)).all():
                 return None
-            found.append((np.where(reach, values, self.at), (moved.reshape(-1)[places] - starts)[:, None]))
-        (z, gone), (other, back) = found
-        up = up[:, None]
-        ahead = np.where(up, z, other), np.where(up, gone, back)
-        return ahead, (np.where(up, other, z), np.where(up, back, gone))
+            rows = np.where(reach, found, self.at)
+            sides = np.array([going > 0, going < 0])
+            if not same(values, rows)[sides & known].all():
+                return None  # what one entry does depends on who else has moved
+            values[sides] = np.broadcast_to(rows, values.shape)[sides]
+            known |= sides
+        ahead, behind = ((starts + steps - starts)[:, None] for steps in (sizes, -sizes))
+        return (values[0], ahead), (values[1], behind)
+
+
+def _parts(count: int, rng: np.random.Generator) -> Any:
+    """Return a row for each call of a function: which of several entries go ahead (1), behind (-1), or stay.
+
+    Each goes in half of the calls, ahead in some and behind in others, and no two in the same ones: so there
+    is for each two a call where one of them goes and the other stays. Who goes with whom is drawn.
+    """
+    calls = next(m for m in itertools.count(4) if math.comb(m, m // 2) >= count)
+    words = [*itertools.combinations(range(calls), calls // 2)]
+    going = np.zeros((count, calls), int)
+    np.put_along_axis(going, rng.permutation(words)[:count], 1, axis=1)
+    turn = np.cumsum(going, axis=1) + rng.integers(2, size=(count, 1))
+    return (going * (1 - 2 * (turn % 2))).T
 
 
 def _enter(rows: Any, found: tuple[Any, Any], into: tuple[Any, Any]) -> None:
