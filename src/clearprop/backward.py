@@ -252,7 +252,11 @@ def walk(
                 _settle(x, waiting, grads, at)
             if x in grads:
                 grads[x] = grads[x] + d
-            elif x.op is None and not graph and (d is g or getattr(d, "base", None) is not None):
+            elif x.op is not None:
+                grads[x] = d
+            elif d.dtype.kind == "c" and not special.complexes:  # a complex result that was made a leaf
+                raise _MetComplex
+            elif not graph and (d is g or getattr(d, "base", None) is not None):
                 grads[x] = d.copy()  # a leaf owns its gradient: `w.grad *= 2` must not reach others
             else:
                 grads[x] = d
@@ -281,6 +285,8 @@ def as_number(g: Any) -> Any:
 
 def _settle(x: Tensor, waiting: _Waiting, grads: dict[Tensor, Any], at: At | None) -> None:
     """Add to x's gradient what its users that wait have for it: one by its rule, several at once."""
+    if x.dtype.kind == "c" and not special.complexes:
+        raise _MetComplex
     users = waiting.pop(x)
     rules: Any = {node.op.together for node, _ in users if node.op is not None}
     known = [(node._value, node.values, node.attrs) if at is None else at(node) for node, _ in users]
@@ -350,7 +356,7 @@ def _of_arrays(op: Op, i: int, g: Any, z: Any, xs: Any, attrs: dict[str, Any]) -
             d = rule(g, z, *xs, **attrs) if attrs else rule(g, z, *xs)
             if d is None:
                 return None
-            if g.dtype.kind == "c" and not special.complexes:  # `rfft` sends real numbers on
+            if g.dtype is not d.dtype and g.dtype.kind == "c" and not special.complexes:  # as of `rfft`
                 raise _MetComplex
     except (ZeroDivisionError, OverflowError):  # Python's own numbers, which a rule had to itself
         if (numbers := numpys(xs, z)) is xs:

@@ -26,6 +26,7 @@ KINDS = ("elementwise", "reduce", "view", "contract", "gather", "opaque")
 
 _next_serial = itertools.count(1).__next__  # 0 is every leaf: leaves stand first in any order
 _SEQUENCES = (list, tuple)
+_ARRAY = np.ndarray
 _VIEWS = ("view", "gather")
 _KEYWORD_ONLY = ("ddof", "keepdims")  # by position NumPy has `dtype` there
 _new = Tensor.__new__
@@ -146,11 +147,12 @@ class Op:
         """Apply the op; arrays in, array out; a Tensor among the inputs, a Tensor out."""
         if self._whole and not attrs and len(inputs) == self.arity:
             attrs = self.defaults.copy()
-        elif not self._direct or attrs:
-            inputs, attrs = self._bind(inputs, attrs)
-        if len(inputs) != self.arity and self.arity is not None:
-            called, wanted = f"{self.name}(...)", f"takes {self.arity} inputs"
-            raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line(), form(self, self.name)))
+        else:
+            if not self._direct or attrs:
+                inputs, attrs = self._bind(inputs, attrs)
+            if len(inputs) != self.arity and self.arity is not None:
+                called, wanted = f"{self.name}(...)", f"takes {self.arity} inputs"
+                raise TypeError(lesson(called, wanted, f"{len(inputs)}", at_line(), form(self, self.name)))
         if special.blocks and (now := current()) is not None:
             if now.observer is not None:
                 return self._observed(inputs, attrs, now)
@@ -165,7 +167,7 @@ class Op:
                     tracked = True
                 values.append(x._value)
             else:
-                if x.__class__ not in PLAIN and (array := plain(x)) is not x:
+                if type(x) not in PLAIN and (array := plain(x)) is not x:
                     x = array  # rules are written for arrays and numbers
                     inputs = (*inputs[: len(values)], x, *inputs[len(values) + 1 :])
                 values.append(x)
@@ -175,9 +177,7 @@ class Op:
             raise self._failure(error, inputs, values, attrs) from error
         if not lifted:
             return z
-        try:
-            z.shape  # noqa: B018  costs nothing and tells an array from several
-        except AttributeError:
+        if type(z) is not _ARRAY and not hasattr(z, "shape"):
             z = self._array(z)
         if tracked and self.differentiable:
             return node_of(z, self, inputs, values, attrs)

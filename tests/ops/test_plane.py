@@ -9,7 +9,7 @@ import clearprop
 from clearprop import Tensor, gradcheck
 from clearprop.compiler.step import available_executors
 from clearprop.errors import GradientError
-from clearprop.modes import Observer, observed
+from clearprop.modes import Observer, observed, special
 
 A = np.array([[0.6 + 0.3j, -0.4 + 0.9j], [1.1 - 0.7j, 0.2 + 0.5j]])
 B = np.array([[0.9 - 0.2j, 0.1 + 1.3j], [-0.3 + 0.4j, 1.4 + 0.6j]])
@@ -191,8 +191,6 @@ def test_walking_along_the_gradient_raises_the_loss_fastest():
 
 def test_complex_numbers_that_arise_between_real_leaves_and_a_real_loss_are_noticed():
     """Also the first of a process: nothing complex was ever wrapped."""
-    from clearprop.modes import special
-
     before, special.complexes = special.complexes, False
     try:
         x = Tensor(X)
@@ -321,8 +319,6 @@ FROM_REAL = {
 
 @pytest.mark.parametrize("name", FROM_REAL)
 def test_the_first_complex_numbers_of_a_process_have_the_gradient_of_later_ones(name, monkeypatch):
-    from clearprop.modes import special
-
     x = np.array([[0.5, 1.2, 2.0], [1.5, 0.3, 0.8]])
     f = FROM_REAL[name]
     weights = np.asarray(f(x)) * (0.3 - 1.1j) + 0.7j
@@ -356,3 +352,15 @@ def test_a_python_number_over_a_zero_without_axes_is_what_numpy_makes_of_it(how)
 
     np.testing.assert_array_equal(found.value, expected)
     assert found.dtype == np.complex128
+
+
+@pytest.mark.parametrize("use", [lambda c: c, lambda c: c[:]], ids=["itself", "a slice"])
+def test_a_complex_result_that_is_made_a_leaf_is_the_first_complex_number(monkeypatch, use):
+    """d |a c^2| = 2 |a| c, of a leaf that no complex number was given for."""
+    monkeypatch.setattr(special, "complexes", False)
+    c = np.fft.ifft(Tensor([0.3, -1.2, 0.7], requires_grad=False))
+    c.requires_grad = True
+
+    np.abs(use(c) * use(c) * (1 + 0.5j)).sum().backward()
+
+    np.testing.assert_allclose(c.grad, 2 * abs(1 + 0.5j) * c.value, rtol=1e-13)

@@ -43,7 +43,7 @@ def linear(x: Any, weight: Any, bias: Any = None) -> Any:
         )
     if x.dtype != weight.dtype:
         x = converted(f"Linear({size}, {out})(x)", x, weight)
-    if forgets() and isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)):
+    if special.blocks and forgets() and isinstance(weight, Tensor) and (bias is None or bias.shape == (out,)):
         x, weight, bias = (t._value if isinstance(t, Tensor) else t for t in (x, weight, bias))
         return leaf_of(_affine(x, weight, bias))  # arrays inside, and one Tensor of them
     return _affine(x, weight, bias)
