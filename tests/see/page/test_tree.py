@@ -110,9 +110,9 @@ def test_no_group_is_crowded_and_every_box_has_one_place(make):
     assert max(len(group.kids) for group in told.groups) <= 60
 
 
-def test_a_chain_of_ten_thousand_is_grouped():
+def test_a_chain_of_three_thousand_is_grouped():
     t = Tensor(1.0, name="t")
-    for _ in range(5_000):
+    for _ in range(1_500):  # deeper than Python calls itself
         t = np.tanh(t) * 0.5
     told = story(t)
 
