@@ -33,7 +33,7 @@ from clearprop.compiler.step import available_executors
 from clearprop.errors import GradientError, first_line, lesson
 from clearprop.numpy import array_api, standard
 from clearprop.registry import numpy_functions, ops, ufunc_names
-from clearprop.tensor import SELDOM, Tensor
+from clearprop.tensor import SELDOM, Tensor, raw
 
 X = np.array([[0.3, 0.8, 0.45], [0.15, 0.62, 0.95], [0.5, 0.2, 0.7]])
 V, W = X[0], X[1]
@@ -112,7 +112,7 @@ def _agree(ours: Any, theirs: Any) -> bool:
     if len(left) != len(right):
         return False
     for a, b in zip(left, right, strict=True):
-        a = getattr(a, "_value", a)
+        a = raw(a)
         numbers = isinstance(b, (np.ndarray, np.generic)) and b.dtype.kind in "fiubc"
         if numbers and not (
             np.shape(a) == b.shape

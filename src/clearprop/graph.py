@@ -45,10 +45,10 @@ def topological_order(output: Tensor, *, tracked: bool = False) -> list[Tensor]:
                     stack.append(x)
     if tracked:
         return sorted(seen, key=_serial)
-    return _leaves_by_first_use(output, sorted(seen, key=_serial))
+    return _leaves_by_first_use(sorted(seen, key=_serial))
 
 
-def _leaves_by_first_use(output: Tensor, order: list[Tensor]) -> list[Tensor]:
+def _leaves_by_first_use(order: list[Tensor]) -> list[Tensor]:
     """Sort the leaves by where they are first used, so that the order does not depend on a set's."""
     leaves = dict.fromkeys(x for node in order for x in node.inputs if isinstance(x, Tensor) and x.op is None)
     return [*leaves, *(node for node in order if node not in leaves)]

@@ -95,10 +95,9 @@ class ChangedByHand:
             if _turned(tensor, made):
                 return
         _allowed(tensor, value, "t[i] = v", "np.where(mask, v, t) for a new Tensor")
-        recorder = mode.recorder
-        if recorder is not None:
+        if mode.recorder is not None:
             seen_by_nobody_else(tensor, "t[i] = v", own)
-            tensor.value = _recorded_entries(recorder, tensor, index, value)
+            tensor.value = _with_entries(tensor, index, value)
             return
         given = value._value if _is_tensor(value) else np.asarray(value)
         if not _fits(given.dtype, tensor.dtype):
@@ -425,11 +424,6 @@ def _shows_a_tensor(tensor: Any) -> bool:
     if sys.getrefcount(base) <= 3:  # this view, the name here and the call hold it
         return False
     return any(_is_tensor(owner) and owner._value is base for owner in gc.get_referrers(base))
-
-
-def _recorded_entries(recorder: Observer, tensor: Any, index: Any, value: Any) -> Any:
-    """Return what `t[index] = value` leaves in `t`, by ops that a recorder can write down."""
-    return _with_entries(tensor, index, value)
 
 
 def _with_entries(tensor: Any, index: Any, value: Any) -> Any:

@@ -308,6 +308,7 @@ def test_parts_of_several_labels_are_learned_as_scikit_learn_learns_them():
         theirs.partial_fit(x[rows], labels[rows], classes=[0, 1, 2])
     # scikit-learn begins a new optimizer in each part for `fit` alone, not for `partial_fit`
     np.testing.assert_allclose(ours.predict_proba(x), theirs.predict_proba(x), atol=1e-12)
+    np.testing.assert_allclose(ours.predict_log_proba(x), theirs.predict_log_proba(x), rtol=1e-9, atol=1e-9)
     before = ours.predict_proba(x)
     for other, match in (
         (labels[:, :2], "a column for each of 3 classes: 2"),

@@ -12,7 +12,12 @@ from clearprop.errors import lesson
 
 
 class Dataset(Protocol):
-    """Anything with a length and samples by number; a list will do."""
+    """Anything with a length and samples by number; a list will do.
+
+    >>> from clearprop.data import DataLoader
+    >>> [batch.tolist() for batch in DataLoader([1.0, 2.0, 3.0], batch_size=2)]
+    [[1.0, 2.0], [3.0]]
+    """
 
     def __len__(self) -> int:
         """Return the number of samples."""

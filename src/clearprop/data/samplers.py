@@ -15,7 +15,15 @@ Array = npt.NDArray[Any]
 
 
 class Sampler(Protocol):
-    """Something that draws an epoch's order."""
+    """Something that draws an epoch's order.
+
+    >>> from clearprop.data import DataLoader
+    >>> class Backwards:
+    ...     def order(self, generator):
+    ...         return np.arange(3)[::-1]
+    >>> next(iter(DataLoader(np.arange(3), batch_size=3, sampler=Backwards()))).tolist()
+    [2, 1, 0]
+    """
 
     def order(self, generator: np.random.Generator) -> Array:
         """Return the numbers of the samples of one epoch, in order."""

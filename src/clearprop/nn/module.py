@@ -55,7 +55,13 @@ class Parameter(Tensor):
 
 
 class Buffer(Tensor):
-    """A Tensor that belongs to a Module's state but is not trained (a running mean, say)."""
+    """A Tensor that belongs to a Module's state but is not trained (a running mean, say).
+
+    >>> layer = Module()
+    >>> layer.mean = Buffer(np.zeros(2))
+    >>> [*layer.state_dict()], [*layer.parameters()]
+    (['mean'], [])
+    """
 
     __slots__ = ("persistent",)
 

@@ -115,19 +115,32 @@ def pad_packed_sequence(
 
 
 def pack_sequence(sequences: Sequence[Any], enforce_sorted: bool = True) -> PackedSequence:
-    """Return arrays (length, ...) of several lengths as one PackedSequence."""
+    """Return arrays (length, ...) of several lengths as one PackedSequence.
+
+    >>> packed = pack_sequence([np.array([1.0, 2.0]), np.array([3.0])])
+    >>> packed.data, packed.batch_sizes
+    (array([1., 3., 2.]), (2, 1))
+    """
     lengths = [arrayed(x).shape[0] for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpad_sequence(padded: Any, lengths: Any, batch_first: bool = False) -> list[Any]:
-    """Return the sequences of a padded array (longest, n, ...) without their padding."""
+    """Return the sequences of a padded array (longest, n, ...) without their padding.
+
+    >>> unpad_sequence(np.array([[1.0, 3.0], [2.0, 0.0]]), [2, 1])
+    [array([1., 2.]), array([3.])]
+    """
     rows = padded if batch_first else np.swapaxes(padded, 0, 1)
     return [rows[i, : int(n)] for i, n in enumerate(lengths)]
 
 
 def unpack_sequence(sequence: PackedSequence) -> list[Any]:
-    """Return the sequences of a PackedSequence, each an array (length, ...)."""
+    """Return the sequences of a PackedSequence, each an array (length, ...).
+
+    >>> unpack_sequence(pack_sequence([np.array([1.0, 2.0]), np.array([3.0])]))
+    [array([1., 2.]), array([3.])]
+    """
     return unpad_sequence(*pad_packed_sequence(sequence))
 
 

@@ -175,6 +175,15 @@ class Muon(Optimizer):
 
     Vectors are refused: they belong to another optimizer, such as AdamW. PyTorch rounds the products to
     bfloat16, here they have the parameter's own dtype.
+
+    >>> from clearprop import nn
+    >>> layer = nn.Linear(3, 2, bias=False)
+    >>> optimizer = Muon(layer.parameters(), lr=0.5, weight_decay=0.0)
+    >>> before = layer.weight.value
+    >>> layer(np.ones((1, 3), np.float32)).sum().backward()
+    >>> optimizer.step()
+    >>> bool(np.all(layer.weight.value < before))
+    True
     """
 
     formula: Any = staticmethod(muon)

@@ -18,8 +18,6 @@ from clearprop.optim.optimizer import Optimizer
 from clearprop.optim.recordable import HeldLists, HeldNumber, HeldNumbers, recordable, refuse_recording
 from clearprop.tensor import Tensor
 
-Factor = Callable[[int], float]
-
 
 class Schedule(Examined):
     """What all schedules share: `step()` counts one more and sets every group's learning rate.

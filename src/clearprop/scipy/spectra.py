@@ -40,7 +40,7 @@ def _window(window: Any, nperseg: int | None, length: int) -> tuple[Any, int]:
     return win, win.size
 
 
-def _trend(called: Any, nperseg: int) -> Any:
+def _trend(called: Any) -> Any:
     """Return the function that takes the trend from segments along the last axis."""
     if callable(called):
         return called
@@ -72,7 +72,7 @@ class _Segments:
         if scaling not in ("density", "spectrum"):
             wanted = "is 'density' or 'spectrum'"
             raise ValueError(lesson("a spectrum's scaling=", wanted, repr(scaling), at_line()))
-        self.fs, self.trend, self.half = fs, _trend(detrend, self.n), return_onesided and real
+        self.fs, self.trend, self.half = fs, _trend(detrend), return_onesided and real
         power = fs * np.sum(self.win**2) if scaling == "density" else np.sum(self.win) ** 2
         self.scale: float = 1.0 / float(power)
         self.starts: Any = np.arange(0, length - self.n + 1, self.n - self.over)

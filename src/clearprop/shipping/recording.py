@@ -88,7 +88,7 @@ def of_one_row(f: Callable[..., Any], arrays: list[Any]) -> tuple[list[Any], lis
         found = _called(f, one)
     if found is None or found[1].assignments:
         return None
-    return one, [np.asarray(getattr(x, "_value", x)) for x in tree.leaves(found[0]) if x is not None]
+    return one, [np.asarray(raw(x)) for x in tree.leaves(found[0]) if x is not None]
 
 
 def _words(f: Any) -> list[str]:

@@ -68,9 +68,9 @@ def kept() -> Iterator[_State]:
 
 
 @contextmanager
-def drawing_from(generator: Generator | None) -> Iterator[None]:
-    """Draw from a generator of one's own inside the block, from the global one for None."""
-    if generator is None:
+def drawing_from(generator: Any) -> Iterator[None]:
+    """Draw from a generator of one's own inside the block, from the global one for None and for itself."""
+    if not isinstance(generator, Generator):
         yield
         return
     with kept() as state:
@@ -121,13 +121,13 @@ default_generator: _Global = _Global()
 
 def uniform(shape: tuple[int, ...], generator: Any = None, dtype: Any = np.float64) -> Any:
     """Return numbers in [0, 1) as an array, or a node while a step is being recorded."""
-    with drawing_from(generator if isinstance(generator, Generator) else None):
+    with drawing_from(generator):
         return source.uniform(shape, dtype=dtype)
 
 
 def normal_numbers(shape: tuple[int, ...], generator: Any = None) -> Any:
     """Return normally distributed numbers as a node."""
-    with drawing_from(generator if isinstance(generator, Generator) else None):
+    with drawing_from(generator):
         return source.normal(shape)
 
 
@@ -163,7 +163,14 @@ FUNCTIONS["rand_like"], FUNCTIONS["randn_like"], FUNCTIONS["randint_like"] = map
 
 
 @plain
-def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = None, **named: Any) -> Tensor:
+def randint(
+    *args: Any,
+    generator: Any = None,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    **named: Any,
+) -> Tensor:
     """Return whole numbers from `low` (or 0) to below `high`, each as likely: randint(low, high, size)."""
     low, high = named.get("low", 0), named.get("high")
     rest = list(args)
@@ -173,7 +180,8 @@ def randint(*args: Any, generator: Any = None, dtype: Any = None, device: Any = 
     if high is None or high <= low:
         raise RuntimeError(lesson("torch.randint(low, high, size)", "wants high above low", f"{low}, {high}"))
     numbers = np.floor(uniform(tuple(size), generator) * (high - low)) + low
-    return lift(cast(numbers, np.dtype(np.int64) if dtype is None else dtypes.numpy_dtype(dtype)))
+    drawn = lift(cast(numbers, np.dtype(np.int64) if dtype is None else dtypes.numpy_dtype(dtype)))
+    return drawn.requires_grad_() if requires_grad else drawn
 
 
 @plain

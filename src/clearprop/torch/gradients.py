@@ -101,5 +101,11 @@ class set_grad_enabled:
 
 
 def is_grad_enabled() -> bool:
-    """Tell whether results remember how they were computed."""
+    """Tell whether results remember how they were computed.
+
+    >>> import clearprop.torch as torch
+    >>> with torch.no_grad():
+    ...     is_grad_enabled()
+    False
+    """
     return mode.grad_enabled

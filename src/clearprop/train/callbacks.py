@@ -45,6 +45,18 @@ class Callback(Examined):
 
     `epoch_done` may return True to end the run after this epoch. A plain function of the run is taken as an
     `epoch_done`.
+
+    >>> import numpy as np
+    >>> import numpy as np
+    >>> from clearprop import nn, train
+    >>> class Losses(Callback):
+    ...     def epoch_done(self, run):
+    ...         losses.append(run.history["loss"][-1])
+    >>> losses = []
+    >>> pair = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
+    >>> _ = train.fit(nn.Linear(1, 1), "mse", pair, epochs=2, callbacks=[Losses()], progress=False)
+    >>> len(losses)
+    2
     """
 
     writes: bool = False

@@ -46,7 +46,14 @@ def save_checkpoint(path: str | Path, state: Any, overwrite: bool = True) -> Non
 
 
 def load_checkpoint(path: str | Path) -> Any:
-    """Return what `save_checkpoint` wrote; raises InputError where it is not such a file, or damaged."""
+    """Return what `save_checkpoint` wrote; raises InputError where it is not such a file, or damaged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_checkpoint(f"{folder}/run", {"epoch": 3, "w": np.ones(2)})
+    ...     load_checkpoint(f"{folder}/run")
+    {'epoch': 3, 'w': array([1., 1.])}
+    """
     arrays, metadata = load_safetensors(path)
     if metadata.get("format") != _FORMAT:
         got = "its metadata does not say so"

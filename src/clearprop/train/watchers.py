@@ -73,6 +73,15 @@ class EarlyStopping(Callback):
 
     The best is the smallest value, with `largest` the largest. The weights stay the last ones: `fit`'s own
     `patience` also keeps the best epoch's.
+
+    >>> import numpy as np
+    >>> import numpy as np
+    >>> from clearprop import nn, train
+    >>> pair = np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32)
+    >>> stop = EarlyStopping("loss", patience=2, least=1e9)
+    >>> history = train.fit(nn.Linear(1, 1), "mse", pair, epochs=9, callbacks=[stop], progress=False)
+    >>> len(history)
+    3
     """
 
     watch: str
@@ -115,6 +124,17 @@ class Checkpoint(Callback):
     curves are of. The files are read by `load_checkpoint`; to go on with a run, `fit(checkpoint=)` keeps
     all of it. Raises InputError, without `overwrite`, where there is a file that is no checkpoint, and where
     the file is the run's own checkpoint.
+
+    >>> import numpy as np
+    >>> import numpy as np
+    >>> from clearprop import nn, train
+    >>> import tempfile
+    >>> pair = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     keep = Checkpoint(folder + "/{epoch}.safetensors")
+    ...     _ = train.fit(nn.Linear(1, 1), "mse", pair, epochs=2, callbacks=[keep], progress=False)
+    ...     sorted(train.load_checkpoint(f"{folder}/2.safetensors"))
+    ['epoch', 'model', 'optimizer', 'row']
     """
 
     writes = True
@@ -183,6 +203,17 @@ class CSVLog(Callback):
     """Keeps a CSV file of the epochs' rows, which is whole after every epoch; see `History.to_csv`.
 
     Raises InputError, before the first batch, where there is a file that is no history, unless `overwrite`.
+
+    >>> import numpy as np
+    >>> import numpy as np
+    >>> from clearprop import nn, train
+    >>> import tempfile
+    >>> pair = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = CSVLog(f"{folder}/curves.csv")
+    ...     _ = train.fit(nn.Linear(1, 1), "mse", pair, epochs=2, callbacks=[log], progress=False)
+    ...     len(log.path.read_text().splitlines())  # a head and two epochs
+    3
     """
 
     writes = True
@@ -207,6 +238,17 @@ class JSONLog(Callback):
 
     The step is how many batches had been trained on, null for an epoch of before that was kept. Raises
     InputError, before the first batch, where there is a file that is no such log, unless `overwrite`.
+
+    >>> import numpy as np
+    >>> import numpy as np
+    >>> from clearprop import nn, train
+    >>> import json, tempfile
+    >>> pair = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     log = JSONLog(f"{folder}/run.jsonl")
+    ...     _ = train.fit(nn.Linear(1, 1), "mse", pair, epochs=2, callbacks=[log], progress=False)
+    ...     [json.loads(line)["epoch"] for line in log.path.read_text().splitlines()]
+    [1, 2]
     """
 
     writes = True

@@ -27,7 +27,16 @@ _OUTSIDE = "the Tensor itself inside the step, and its value after the step has 
 
 
 class RecordingError(RuntimeError):
-    """A step that cannot be written down as one program; the message says where and what to do."""
+    """A step that cannot be written down as one program; the message says where and what to do.
+
+    >>> import numpy as np, clearprop
+    >>> step = clearprop.compile(lambda x: x if x > 0 else -x)
+    >>> try:
+    ...     step(np.float64(1.0))
+    ... except RecordingError as error:
+    ...     print("cannot ask for bool(t)" in str(error))
+    True
+    """
 
 
 class ArrayError(RecordingError, TypeError):

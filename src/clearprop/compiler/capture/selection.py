@@ -20,7 +20,7 @@ from clearprop.define import define
 from clearprop.facts import Facts
 from clearprop.modes import mode
 from clearprop.registry import ops
-from clearprop.tensor import Tensor
+from clearprop.tensor import Tensor, raw
 
 HARMLESS = 1  # in the domain of nearly every function, and finite in its derivative
 
@@ -208,9 +208,9 @@ class Selections:
         own = [self.picked.get(x) for x in inputs if isinstance(x, _Counted)]
         if None in own or len({self._number(p.mask) for p in own if p is not None}) != 1:
             return None
-        alone = [x for x in inputs if not isinstance(x, _Counted) and np.ndim(getattr(x, "_value", x))]
+        alone = [x for x in inputs if not isinstance(x, _Counted) and np.ndim(raw(x))]
         if op.kind == "elementwise":
-            if any(np.ndim(getattr(x, "_value", x)) >= ndim for x in alone):
+            if any(np.ndim(raw(x)) >= ndim for x in alone):
                 return None
         elif not (
             op.by_rows and isinstance(inputs[0], _Counted) and inputs[0]._value.ndim > 1 and len(own) == 1

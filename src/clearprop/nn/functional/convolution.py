@@ -67,7 +67,12 @@ def conv3d(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
-    """Return the convolution of (batch, channels, depth, height, width); see `conv1d`."""
+    """Return the convolution of (batch, channels, depth, height, width); see `conv1d`.
+
+    >>> import numpy as np
+    >>> conv3d(np.arange(8.0).reshape(1, 1, 2, 2, 2), np.ones((1, 1, 2, 2, 1)))
+    array([[[[[12., 16.]]]]])
+    """
     return _convolution(3, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -190,7 +195,12 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
-    """Return the transposed convolution of (batch, channels, height, width); see `conv_transpose1d`."""
+    """Return the transposed convolution of (batch, channels, height, width); see `conv_transpose1d`.
+
+    >>> import numpy as np
+    >>> conv_transpose2d(np.array([[[[1.0, 2.0]]]]), np.array([[[[1.0, 10.0]]]]), stride=(1, 2))
+    array([[[[ 1., 10.,  2., 20.]]]])
+    """
     return _transposed(2, x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
@@ -204,7 +214,12 @@ def conv_transpose3d(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
-    """Return the transpose of `conv3d` of (batch, channels, depth, height, width); see `conv_transpose1d`."""
+    """Return the transpose of `conv3d` of (batch, channels, depth, height, width); see `conv_transpose1d`.
+
+    >>> import numpy as np
+    >>> conv_transpose3d(np.array([[[[[1.0, 2.0]]]]]), np.array([[[[[1.0, 10.0]]]]]))
+    array([[[[[ 1., 12., 20.]]]]])
+    """
     return _transposed(3, x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 

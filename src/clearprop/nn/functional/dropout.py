@@ -49,12 +49,26 @@ def dropout1d(x: Any, p: float = 0.5, training: bool = True) -> Any:
 
 
 def dropout2d(x: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Drop whole channels of `x`, (n, channels, height, width); see `dropout1d`."""
+    """Drop whole channels of `x`, (n, channels, height, width); see `dropout1d`.
+
+    >>> z = dropout2d(np.ones((2, 3, 4, 4)), 0.5)
+    >>> bool(((z == 0) | (z == 2)).all())
+    True
+    >>> bool((z == z[..., :1, :1]).all())  # a channel is dropped whole
+    True
+    """
     return _channels_dropped("dropout2d", x, p, training, 2)
 
 
 def dropout3d(x: Any, p: float = 0.5, training: bool = True) -> Any:
-    """Drop whole channels of `x`, (n, channels, depth, height, width) or that without n; see `dropout1d`."""
+    """Drop whole channels of `x`, (n, channels, depth, height, width) or that without n; see `dropout1d`.
+
+    >>> z = dropout3d(np.ones((2, 3, 2, 4, 4)), 0.5)
+    >>> bool(((z == 0) | (z == 2)).all())
+    True
+    >>> bool((z == z[..., :1, :1, :1]).all())  # a channel is dropped whole
+    True
+    """
     return _channels_dropped("dropout3d", x, p, training, 3)
 
 
@@ -73,7 +87,12 @@ def alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any:
 
 @takes_truths
 def feature_alpha_dropout(x: Any, p: float = 0.5, training: bool = False) -> Any:
-    """Do the same as `alpha_dropout` to whole channels of `x`, (n, channels, ...)."""
+    """Do the same as `alpha_dropout` to whole channels of `x`, (n, channels, ...).
+
+    >>> z = feature_alpha_dropout(np.zeros((2, 3, 4)), 0.5, training=True)
+    >>> bool((z == z[..., :1]).all())  # a channel is dropped whole
+    True
+    """
     x = arrayed(x)
     if len(x.shape) < 2:
         wanted = "wants a batch of channels, (n, channels, ...)"

@@ -171,7 +171,14 @@ def triplet_margin_with_distance_loss(
     swap: bool = False,
     reduction: str = "mean",
 ) -> Any:
-    """Return what `triplet_margin_loss` returns, with a distance of one's own (None: `pairwise_distance`)."""
+    """Return what `triplet_margin_loss` returns, with a distance of one's own (None: `pairwise_distance`).
+
+    >>> near, far = np.array([[1.0, 0.0]]), np.array([[0.0, 3.0]])
+    >>> def squares(x, y):
+    ...     return ((x - y) ** 2).sum(axis=-1)
+    >>> triplet_margin_with_distance_loss(np.zeros((1, 2)), near, far, distance_function=squares, margin=10.0)
+    np.float64(2.0)
+    """
     _above_nothing(margin)
     distance = distance_function or pairwise_distance
     near, far = distance(anchor, positive), distance(anchor, negative)

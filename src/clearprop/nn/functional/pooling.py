@@ -81,7 +81,11 @@ def max_pool2d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return the largest entry of each window of (batch, channels, height, width); see `max_pool1d`."""
+    """Return the largest entry of each window of (batch, channels, height, width); see `max_pool1d`.
+
+    >>> max_pool2d(np.arange(8.0).reshape(1, 1, 2, 4), 2)
+    array([[[[5., 7.]]]])
+    """
     return _largest(2, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -95,7 +99,11 @@ def max_pool3d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    """Return the largest entries of windows of (batch, channels, depth, height, width); see `max_pool1d`."""
+    """Return the largest entries of windows of (batch, channels, depth, height, width); see `max_pool1d`.
+
+    >>> max_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), 2)
+    array([[[[[13., 15.]]]]])
+    """
     return _largest(3, x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
@@ -143,6 +151,9 @@ def avg_pool2d(
     """Return the mean of each window of (batch, channels, height, width); see `avg_pool1d`.
 
     With `divisor_override` sums are divided by that number instead.
+
+    >>> avg_pool2d(np.arange(8.0).reshape(1, 1, 2, 4), 2)
+    array([[[[2.5, 4.5]]]])
     """
     return _mean(2, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
@@ -157,7 +168,11 @@ def avg_pool3d(
     count_include_pad: bool = True,
     divisor_override: int | None = None,
 ) -> Any:
-    """Return the mean of each window of (batch, channels, depth, height, width); see `avg_pool2d`."""
+    """Return the mean of each window of (batch, channels, depth, height, width); see `avg_pool2d`.
+
+    >>> avg_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), 2)
+    array([[[[[6.5, 8.5]]]]])
+    """
     return _mean(3, x, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
@@ -203,14 +218,22 @@ def lp_pool1d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ce
 @in_float32
 @takes_truths
 def lp_pool2d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
-    """Return (sum over the window of x^p)^(1/p) for (batch, channels, height, width); see `lp_pool1d`."""
+    """Return (sum over the window of x^p)^(1/p) for (batch, channels, height, width); see `lp_pool1d`.
+
+    >>> lp_pool2d(np.arange(4.0).reshape(1, 1, 2, 2), 1, 2)
+    array([[[[6.]]]])
+    """
     return _norm(2, x, norm_type, kernel_size, stride, ceil_mode)
 
 
 @in_float32
 @takes_truths
 def lp_pool3d(x: Any, norm_type: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
-    """Return (sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width)."""
+    """Return (sum over the window of x^p)^(1/p) for (batch, channels, depth, height, width).
+
+    >>> lp_pool3d(np.arange(8.0).reshape(1, 1, 2, 2, 2), 1, 2)
+    array([[[[[28.]]]]])
+    """
     return _norm(3, x, norm_type, kernel_size, stride, ceil_mode)
 
 
@@ -240,12 +263,20 @@ def adaptive_avg_pool1d(x: Any, output_size: Any) -> Any:
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Any) -> Any:
-    """Return the means of parts of (batch, channels, height, width); see `adaptive_avg_pool1d`."""
+    """Return the means of parts of (batch, channels, height, width); see `adaptive_avg_pool1d`.
+
+    >>> adaptive_avg_pool2d(np.arange(8.0).reshape(1, 1, 2, 4), (1, 2))
+    array([[[[2.5, 4.5]]]])
+    """
     return _adaptive_mean(2, x, output_size)
 
 
 def adaptive_avg_pool3d(x: Any, output_size: Any) -> Any:
-    """Return the means of parts of (batch, channels, depth, height, width); see `adaptive_avg_pool1d`."""
+    """Return the means of parts of (batch, channels, depth, height, width); see `adaptive_avg_pool1d`.
+
+    >>> adaptive_avg_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), (1, 1, 2))
+    array([[[[[6.5, 8.5]]]]])
+    """
     return _adaptive_mean(3, x, output_size)
 
 
@@ -295,13 +326,21 @@ def adaptive_max_pool1d(x: Any, output_size: Any, return_indices: bool = False) 
 
 @takes_truths
 def adaptive_max_pool2d(x: Any, output_size: Any, return_indices: bool = False) -> Any:
-    """Return the largest entries of parts of (batch, channels, height, width)."""
+    """Return the largest entries of parts of (batch, channels, height, width).
+
+    >>> adaptive_max_pool2d(np.arange(8.0).reshape(1, 1, 2, 4), (1, 2))
+    array([[[[5., 7.]]]])
+    """
     return _adaptive_largest(2, x, output_size, return_indices)
 
 
 @takes_truths
 def adaptive_max_pool3d(x: Any, output_size: Any, return_indices: bool = False) -> Any:
-    """Return the largest entries of parts of (batch, channels, depth, height, width)."""
+    """Return the largest entries of parts of (batch, channels, depth, height, width).
+
+    >>> adaptive_max_pool3d(np.arange(16.0).reshape(1, 1, 2, 2, 4), (1, 1, 2))
+    array([[[[[13., 15.]]]]])
+    """
     return _adaptive_largest(3, x, output_size, return_indices)
 
 
@@ -373,6 +412,10 @@ def fractional_max_pool2d(
     `x` is (batch, channels, height, width), the result has `output_size`, or `output_ratio` times x's.
     Windows lie at floor(a (i + u)) - floor(a u), the last one at the end, with u drawn from [0, 1).
     Raises ValueError where sizes do not fit. Source: Graham, "Fractional max-pooling", 2014.
+
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> fractional_max_pool2d(x, 2, output_size=2).shape
+    (1, 1, 2, 2)
     """
     return _fractional(2, x, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
@@ -386,7 +429,12 @@ def fractional_max_pool3d(
     return_indices: bool = False,
     _random_samples: Any = None,
 ) -> Any:
-    """Return the same for (batch, channels, depth, height, width); see `fractional_max_pool2d`."""
+    """Return the same for (batch, channels, depth, height, width); see `fractional_max_pool2d`.
+
+    >>> x = np.arange(64.0).reshape(1, 1, 4, 4, 4)
+    >>> fractional_max_pool3d(x, 2, output_size=2).shape
+    (1, 1, 2, 2, 2)
+    """
     return _fractional(3, x, kernel_size, output_size, output_ratio, return_indices, _random_samples)
 
 
@@ -457,14 +505,27 @@ def max_unpool1d(
 def max_unpool2d(
     x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:
-    """Return zeros of (batch, channels, height, width) with `x` at `indices`; see `max_unpool1d`."""
+    """Return zeros of (batch, channels, height, width) with `x` at `indices`; see `max_unpool1d`.
+
+    >>> x = np.array([[[[1.0, 2.0], [5.0, 3.0]]]])
+    >>> z, places = max_pool2d(x, 2, return_indices=True)
+    >>> max_unpool2d(z, places, 2)
+    array([[[[0., 0.],
+             [5., 0.]]]])
+    """
     return _unpooled(2, x, indices, kernel_size, stride, padding, output_size)
 
 
 def max_unpool3d(
     x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:
-    """Return zeros of (batch, channels, depth, height, width) with `x` at `indices`; see `max_unpool1d`."""
+    """Return zeros of (batch, channels, depth, height, width) with `x` at `indices`; see `max_unpool1d`.
+
+    >>> z, places = max_pool3d(np.arange(8.0).reshape(1, 1, 2, 2, 2), 2, return_indices=True)
+    >>> max_unpool3d(z, places, 2)[0, 0, 1]
+    array([[0., 0.],
+           [0., 7.]])
+    """
     return _unpooled(3, x, indices, kernel_size, stride, padding, output_size)
 
 

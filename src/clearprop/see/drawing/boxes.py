@@ -122,7 +122,7 @@ def node_box(
     grad = raw(node.grad if grads is None else grads.get(node))
     if np.ndim(node._value) == 0:
         box.value = f"value={number(node._value)}"
-        box.grad = _sum_text(node, grad, users.get(node, [])) if node.requires_grad else ""
+        box.grad = _sum_text(grad, users.get(node, [])) if node.requires_grad else ""
     else:
         show_array(box, node._value, grad)
         if node.requires_grad and grad is None:
@@ -245,7 +245,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _sum_text(node: Tensor, grad: Any, users: list[tuple[Tensor, int]]) -> str:
+def _sum_text(grad: Any, users: list[tuple[Tensor, int]]) -> str:
     """Return `grad=270+27=297` where several users sent something and it adds up, else the gradient alone."""
     if grad is None:
         return "grad=?"

@@ -16,13 +16,25 @@ from clearprop.torch.tensors import Tensor, lift, nearest
 
 
 def Variable(data: Any, requires_grad: bool = False) -> Tensor:
-    """Return a tensor as it is, which a Variable is since PyTorch 0.4; or one that needs a gradient."""
+    """Return a tensor as it is, which a Variable is since PyTorch 0.4; or one that needs a gradient.
+
+    >>> import clearprop.torch as torch
+    >>> Variable(torch.ones(2), requires_grad=True).requires_grad
+    True
+    """
     return data.detach().requires_grad_() if requires_grad else data
 
 
 def backward(tensors: Any, grad_tensors: Any = None, **how: Any) -> None:
-    """Give a gradient to every leaf that led to these tensors."""
-    outputs = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    """Give a gradient to every leaf that led to these tensors.
+
+    >>> import clearprop.torch as torch
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> torch.autograd.backward((x * x).sum())
+    >>> x.grad
+    tensor([2., 4.])
+    """
+    outputs = _listed(tensors)
     seeds: Sequence[Any] = (
         grad_tensors if isinstance(grad_tensors, (list, tuple)) else [grad_tensors] * len(outputs)
     )
@@ -69,16 +81,42 @@ _watching: set_detect_anomaly | None = None
 
 
 def gradcheck(
-    f: Any, inputs: Any, *, eps: float = 1e-6, atol: float = 1e-5, rtol: float = 1e-3, **_: Any
+    f: Any,
+    inputs: Any,
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+    raise_exception: bool = True,
+    **_: Any,
 ) -> bool:
-    """Tell that the gradients of f agree with numerical ones; RuntimeError where they do not."""
+    """Tell that the gradients of f agree with numerical ones; RuntimeError where they do not.
+
+    The outputs are added up with weights of which no two are alike, and the check's own steps and tolerances
+    stand for `eps`, `atol` and `rtol`. False in the place of the error without `raise_exception`.
+
+    >>> import clearprop.torch as torch
+    >>> x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradcheck(torch.sin, (x,))
+    True
+    """
     from clearprop.check import gradcheck as checked
 
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    report = checked(lambda *nodes: f(*map(lift, nodes)).sum().node, *(x.node._value for x in given))
-    if not report:
+    given = _listed(inputs)
+
+    def weighed(*nodes: Any) -> Any:
+        value = f(*map(lift, nodes))
+        return sum((z * _uneven(z)).sum() for z in _listed(value)).node
+
+    arrays, name = [x.node._value for x in given], getattr(f, "__name__", "f")
+    report = checked(weighed, *arrays, raise_on_failure=False, name=name)
+    if not report and raise_exception:
         raise RuntimeError(str(report))
-    return True
+    return bool(report)
+
+
+def _listed(x: Any) -> list[Tensor]:
+    return [x] if isinstance(x, Tensor) else list(x)
 
 
 def _uneven(x: Tensor) -> Tensor:
@@ -87,15 +125,21 @@ def _uneven(x: Tensor) -> Tensor:
 
 
 def gradgradcheck(f: Any, inputs: Any, grad_outputs: Any = None, **how: Any) -> bool:
-    """Tell that the gradients of f's gradients agree with numerical ones; RuntimeError where they do not."""
-    given = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    """Tell that the gradients of f's gradients agree with numerical ones; RuntimeError where they do not.
+
+    >>> import clearprop.torch as torch
+    >>> x = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    >>> torch.autograd.gradgradcheck(torch.sin, (x,))
+    True
+    """
+    given = _listed(inputs)
     sent = [grad_outputs] if isinstance(grad_outputs, Tensor) else grad_outputs
 
     def slopes(*xs: Any) -> Any:
         xs = tuple(x if x.requires_grad else x.detach().requires_grad_() for x in xs)
         with enable_grad():
             value = f(*xs)
-            values = [value] if isinstance(value, Tensor) else list(value)
+            values = _listed(value)
             seeds = sent or [_uneven(z) for z in values]
             found = grad(values, xs, seeds, create_graph=True, allow_unused=True)
         return sum((g * _uneven(g)).sum() for g in found if g is not None)

@@ -11,6 +11,7 @@ import numpy as np
 from clearprop import modes
 from clearprop.errors import at_line, lesson
 from clearprop.nn import init as own
+from clearprop.torch.chance import drawing_from
 from clearprop.torch.tensors import Node, Tensor, nearest
 
 
@@ -24,7 +25,7 @@ def _written(f: Callable[..., Any]) -> Callable[..., Any]:
             hint = "torch.empty(2, 3)"
             raise TypeError(lesson(called, "wants a tensor", got, where, hint))
         fresh = Node(np.array(tensor.node._value), requires_grad=False)
-        with modes.no_grad():
+        with modes.no_grad(), drawing_from(generator):
             f(fresh, *args, **kwargs)
             return tensor.write(fresh)
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from clearprop import nn as own
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.modes import forgets, special
 from clearprop.nn.hooks import Gate
 from clearprop.nn.older import counted_late, with_own_names
@@ -195,7 +195,15 @@ class Module(own.Module):
         return super()._register(when, _of_nodes(hook) if backwards else hook, first, given)
 
     def register_forward_hook(self, hook: Any, *, always_call: bool = False, **how: Any) -> Any:
-        """Call `hook(module, args, output)` after each call; what it returns, if anything, is the output."""
+        """Call `hook(module, args, output)` after each call; what it returns, if anything, is the output.
+
+        NotImplementedError for `always_call`: where `forward` raises there is no output to call it with.
+        """
+        if always_call:
+            wanted = "calls hooks after a forward that has an output"
+            hint = "try: ... finally: around the call of the model"
+            called = "register_forward_hook(always_call=True)"
+            raise NotImplementedError(lesson(called, wanted, "a forward that raises, too", at_line(), hint))
         return super().register_forward_hook(hook, **how)
 
     def get_parameter(self, target: str) -> Any:

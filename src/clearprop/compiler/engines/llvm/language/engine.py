@@ -141,8 +141,3 @@ class Code:
     def address(self, name: str) -> int:
         """Return where a function begins."""
         return int(self._code[name])
-
-    def assembly(self) -> str:
-        """Return the machine code as text."""
-        with _lock:
-            return str(target().emit_assembly(optimized(self.text)))
