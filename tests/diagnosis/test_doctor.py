@@ -9,6 +9,7 @@ import pytest
 
 import clearprop
 from clearprop import Tensor, doctor, nn, optim
+from clearprop.nn import functional as F
 from clearprop.ops.random import get_rng_state
 
 
@@ -379,6 +380,52 @@ def test_wrong_and_sure_of_it(digits):
     clearprop.assign(model[2].weight, model[2].weight.value * 500)
 
     assert "worse than guessing" in doctor(model, digits).names
+
+
+SIGN = "a loss with its sign turned"
+
+
+def mean_of_logarithms(output, y):
+    return np.mean(output[np.arange(len(y)), y])
+
+
+@pytest.mark.parametrize(
+    ("last", "loss"),
+    [
+        ((), lambda output, y: -F.cross_entropy(output, y)),
+        ((nn.LogSoftmax(1),), mean_of_logarithms),
+    ],
+)
+def test_a_loss_of_classes_with_its_sign_turned(digits, last, loss):
+    finding = only(doctor(nn.Sequential(*network().children(), *last), digits, loss), SIGN)
+
+    assert "where the predictions are right, and falls to -" in finding.measured
+
+
+@pytest.mark.parametrize("loss", [F.mse_loss, F.l1_loss, F.smooth_l1_loss])
+def test_a_loss_of_numbers_with_its_sign_turned(digits, loss):
+    data = digits[0], np.eye(10, dtype=np.float32)[digits[1]]
+
+    assert only(doctor(network(), data, lambda output, y: -loss(output, y)), SIGN)
+    assert doctor(network(), data, loss).names == ()
+
+
+@pytest.mark.parametrize(
+    ("last", "targets", "loss"),
+    [
+        ((), lambda y: y, lambda output, y: F.cross_entropy(-output, y)),  # distances to each class
+        ((), lambda y: y, mean_of_logarithms),  # or these, pulled together
+        ((), lambda y: np.eye(10)[y], lambda output, y: F.mse_loss(output, y) - 50.0),
+        ((), lambda y: 2 * np.eye(10)[y] - 1, lambda output, y: np.mean(output * y)),  # a critic's
+        ((nn.LogSoftmax(1),), lambda y: y, lambda output, y: -np.mean(np.exp(output)[np.arange(len(y)), y])),
+    ],
+)
+def test_losses_below_0_and_scores_of_any_sign_are_no_finding(digits, last, targets, loss):
+    x, y = digits
+    found = targets(y)
+    given = found.astype(np.float32) if found.dtype.kind == "f" else found
+
+    assert doctor(nn.Sequential(*network().children(), *last), (x, given), loss).names == ()
 
 
 def test_a_number_that_is_not_finite_is_told_with_its_place(digits):

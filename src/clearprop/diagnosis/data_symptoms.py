@@ -11,6 +11,7 @@ from clearprop.check.entries import first_bad
 from clearprop.diagnosis.association import unrelated_targets
 from clearprop.diagnosis.examination import Examination, behind_views
 from clearprop.diagnosis.symptoms import Look, Symptom, rms
+from clearprop.diagnosis.turned import turned
 from clearprop.tensor import raw
 
 LARGE, SMALL = 30.0, 1e-2  # rms of an input column; of all inputs
@@ -182,4 +183,4 @@ def worse_than_guessing(seen: Examination) -> Iterator[Symptom]:
 
 def data_looks() -> tuple[Look, ...]:
     """Every look at the data and the loss, in the order in which findings are told."""
-    return (not_finite_data, labels, unrelated_targets, not_scaled, wrong_output, worse_than_guessing)
+    return (not_finite_data, labels, unrelated_targets, not_scaled, wrong_output, worse_than_guessing, turned)

@@ -100,7 +100,13 @@ SENTENCES = {
     "At {where}": "In {where}",
     "On its way to the output: {way}.": "Auf dem Weg zum Ausgang: {way}.",
     "Try {what} or {other}, which do not overflow.": "Versuche {what} oder {other}, die nicht überlaufen.",
+    "a loss with its sign turned": "ein Verlust mit verkehrtem Vorzeichen",
+    "it is {right} where the predictions are right, and falls to {wrong} where they are wrong":
+        "er ist {right}, wo die Vorhersagen stimmen, und fällt auf {wrong}, wo sie falsch sind",
+    "the loss without its minus": "der Verlust ohne sein Minus",
     # --- why it matters
+    "each step takes the predictions farther from the targets, and the loss falls without end":
+        "jeder Schritt bringt die Vorhersagen weiter von den Zielen weg, und der Verlust fällt ohne Ende",
     "each step overshoots the valley that the gradient points into":
         "jeder Schritt geht über das Tal hinaus, in das der Gradient zeigt",
     "training would take many times longer than it needs":
