@@ -18,6 +18,7 @@ import numpy as np
 
 from clearprop.compiler.capture.culprits import picture
 from clearprop.compiler.capture.guard import Guard, Lookout, Unseen
+from clearprop.compiler.capture.naming import answering
 from clearprop.compiler.capture.printing import warn
 from clearprop.compiler.capture.reading import forget, standing
 from clearprop.compiler.capture.recorder import Recorder, record
@@ -336,7 +337,8 @@ class CompiledStep(Generic[P, R]):
         new_args, new_kwargs = key.stand_ins(recorder, args, kwargs, watch.around.buffers)
         without = [t for t in recorder.before if t.grad is None]
         try:
-            with watch.noting(_meeting(watch, recorder, arrays, tensors, without)), watch.uses:
+            meets = _meeting(watch, recorder, arrays, tensors, without)
+            with watch.noting(meets), watch.uses, answering(watch.around.functions):
                 result = record(recorder, self.function, new_args, new_kwargs)
             tree, outputs = result_tree(result, recorder, watch.around.knows)
             program, cleared = recorder.finish(outputs)
@@ -369,7 +371,7 @@ class CompiledStep(Generic[P, R]):
             return tree(values, args, kwargs)
         touched = [t for t in recorder.before if t not in recorder.places]
         given = {s.tensor for s, _ in program.assignments if s.slot == "grad"}
-        stay = [t for t in without if t not in given and t not in recorder.places and t.requires_grad]
+        stay = [t for t in without if t not in given and t not in recorder.places]
         if twin:
             self.suspects.acquit(twin.guard.contents, recorder.read_anew(program))
         contents = self.suspects.among(watch.around.buffers, recorder.frozen)
@@ -383,7 +385,8 @@ class CompiledStep(Generic[P, R]):
         variant.tables, variant.seconds = watch.tables, time.perf_counter() - began
         recording.turn[0] = -turns_left(self.prove, 0)
         recorder.undo()
-        guard.begin({s.tensor for s, _ in program.assignments if s.slot == "value"})
+        known_grads = given | {v.data.tensor for v in program.states if v.data.slot == "grad"}
+        guard.begin({s.tensor for s, _ in program.assignments if s.slot == "value"}, known_grads)
         if twin in known:
             known.remove(twin)
         known.insert(0, variant)

@@ -1,5 +1,8 @@
 """Whatever changes between two calls is noticed: nothing is silently as it was when the step was recorded."""
 
+import builtins
+import sys
+
 import numpy as np
 import pytest
 
@@ -397,3 +400,92 @@ def test_the_first_attributes_that_a_function_is_given_are_noticed(executor):
     compiled(np.ones(2))
     with pytest.raises(clearprop.compiler.RecordingError, match="from 1 to 2: later calls would not"):
         compiled(np.ones(2))
+
+
+APPEARS = {  # what a step looks for in vain, or finds elsewhere, until its owner makes it
+    "a global": ("def step(x):\n try: return x * scale\n except NameError: return x", "scale = 3.0"),
+    "over a builtin": ("def step(x):\n return x * max(1, 2)", "max = lambda *x: 7.0"),
+    "in builtins": (
+        "def step(x):\n try: return x * zebra\n except NameError: return x",
+        "import builtins; builtins.zebra = 5.0",
+    ),
+    "by globals()": ("def step(x):\n return x * globals().get('scale', 1.0)", "scale = 3.0"),
+    "of a module": (
+        "import types\nm = types.ModuleType('m')\ndef step(x):\n return x * getattr(m, 'scale', 1.0)",
+        "m.scale = 3.0",
+    ),
+    "of a module, asked": (
+        "import types\nm = types.ModuleType('m')\n"
+        "def step(x):\n try: return x * m.scale\n except AttributeError: return x",
+        "m.scale = 3.0",
+    ),
+    "a module": (
+        "def step(x):\n try: import found_later as m\n except ImportError: return x\n return x * m.scale",
+        "import sys, types; m = sys.modules['found_later'] = types.ModuleType('found_later'); m.scale = 3.0",
+    ),
+    "a name": (
+        "w = Tensor(1.0, name='w', requires_grad=False)\ndef step(x):\n return x * w * len(w.name)",
+        "w.name = 'weight'",
+    ),
+    "no gradient": (
+        "w = Tensor(1.0); (w * 2).backward()\ndef step(x):\n return x * (1 if w.grad is None else 2)",
+        "w.grad = None",
+    ),
+    "a gradient by hand": (
+        "w = Tensor(1.0, requires_grad=False)\ndef step(x):\n return x * (1 if w.grad is None else 2)",
+        "w.grad = np.array(1.0)",
+    ),
+    "a text about it": ("def f(): 'ab'\ndef step(x):\n return x * len(f.__doc__)", "f.__doc__ = 'abc'"),
+    "another base": (
+        "class A: pass\nclass B: pass\nclass C(A): pass\n"
+        "def step(x):\n return x * (1 + (C.__bases__ == (B,)))",
+        "C.__bases__ = (B,)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", APPEARS)
+def test_what_comes_later_is_noticed_without_a_proof(name, executor, monkeypatch):
+    monkeypatch.setattr(builtins, "zebra", None, raising=False)
+    monkeypatch.delattr(builtins, "zebra")
+    monkeypatch.setitem(sys.modules, "found_later", None)
+    del sys.modules["found_later"]
+    text, change = APPEARS[name]
+    space = {"np": np, "Tensor": Tensor, "__name__": "of_a_user"}
+    exec(text, space)
+    compiled = clearprop.compile(space["step"], executor=executor, prove="never")
+    x = np.ones(2)
+    before = np.asarray(space["step"](x))
+    for _ in range(3):
+        np.testing.assert_array_equal(np.asarray(compiled(x)), before)
+    space["unrelated"] = 1
+    np.testing.assert_array_equal(np.asarray(compiled(x)), before)
+    assert compiled.recordings == 1
+
+    exec(change, space)
+    after = np.asarray(space["step"](x))
+    assert not np.array_equal(before, after)
+    for _ in range(3):
+        np.testing.assert_array_equal(np.asarray(compiled(x)), after)
+
+
+def test_the_type_of_what_stands_for_an_array_is_the_arrays(executor):
+    text = """
+class Kind(type):
+    def __call__(cls, *args): return 5.0
+def kinds(x, rate):
+    t = Tensor(x, requires_grad=False)
+    made = type("Made", (), {"factor": 3})
+    return x * (
+        (type(x) is np.ndarray) + 2 * (type(x * 2) is np.ndarray) + 4 * (type(x.sum()) is np.float64)
+        + 8 * (type(t) is Tensor) + 16 * (type(t[t > 0]) is Tensor) + 32 * (type(x[x > 0]) is np.ndarray)
+        + 64 * made.factor + 256 * (type(rate).__name__ == "float")
+    )
+"""
+    space = {"np": np, "Tensor": Tensor, "__name__": "of_a_user"}
+    exec(text, space)
+    compiled = clearprop.compile(space["kinds"], executor=executor, prove="always")
+    for x in (np.array([1.0, -1.0, 2.0]), np.array([3.0, 4.0, 5.0])):
+        np.testing.assert_array_equal(compiled(x, 0.5), space["kinds"](x, 0.5))
+
+    assert "type" not in space

@@ -22,6 +22,7 @@ from clearprop.compiler.capture.refusals import RecordingError
 from clearprop.compiler.capture.surroundings import (
     END,
     Contents,
+    Slots,
     Snapshot,
     Surroundings,
     inside,
@@ -36,6 +37,7 @@ from clearprop.tensor import Tensor
 
 _NUMBERS = (bool, int, float, str)
 _COMPARED = (bool, int, float, str, bytes, type(None))
+_TOLD = {"__doc__", "__name__", "__qualname__", "__annotations__", "__bases__", "__mro__"}
 _made_of = operator.attrgetter("__code__", "__defaults__", "__kwdefaults__")
 _attributes = operator.attrgetter("__dict__")
 _requires_grad, _contents = operator.attrgetter("requires_grad"), operator.attrgetter("cell_contents")
@@ -342,6 +344,36 @@ def _identical(old: Any, new: Any) -> bool:
     return len(old) == len(new) and all(map(operator.is_, old, new))
 
 
+class _Told:
+    """What a function or a class says about itself."""
+
+    def __init__(self, thing: Any) -> None:
+        self.thing, self.ask = thing, type if is_a(thing, type) else object
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return one thing that it says."""
+        try:
+            return self.ask.__getattribute__(self.thing, name)
+        except AttributeError:
+            return default
+
+
+def _told_by(
+    around: Surroundings,
+    leaves: list[Tensor],
+    words: set[str],
+) -> list[tuple[Any, str]]:
+    """Return where functions, classes and Tensors say about themselves what code has words for."""
+    found: list[tuple[Any, str]] = []
+    for word in sorted(words & _TOLD):
+        for thing in (*around.functions, *around.classes.values()):
+            found.append((_Told(thing), word))
+    if "name" in words:
+        for t in leaves:
+            found.append((Slots(t), "name"))
+    return found
+
+
 class Guard:
     """Tells in a few microseconds whether what a recording depended on is still the same objects."""
 
@@ -364,7 +396,14 @@ class Guard:
         self.functions: list[types.FunctionType] = around.functions
         self.contents = contents
         forms = Forms([*around.buffers, *shared])
-        self.spaces = [*around.globals, *((c, "") for c in (*contents, *([forms] if forms.arrays else ())))]
+        self.words: set[str] = {name for code in around.codes for name in named_in(code)}
+        self.having: list[Tensor] = []  # the leaves that have a gradient of another's making
+        names = _told_by(around, leaves, self.words)
+        self.spaces = [
+            *around.globals,
+            *names,
+            *((c, "") for c in (*contents, *([forms] if forms.arrays else ()))),
+        ]
         looked_at = [c for c in around.containers if id(c) not in around.announced]
         self.iterables: Any = [held_in(c) for c in looked_at]
         self.named: Any = [
@@ -377,11 +416,18 @@ class Guard:
         unique = {id(thing): thing for thing in (*things, *around.announcing)}
         self.things: list[tuple[Any, Any]] = [(thing, None) for thing in unique.values()]
         self.leaves = leaves
-        self.without = without  # the leaves that have no gradient, before and after
+        # The leaves that have no gradient, before and after.
+        self.without = [t for t in without if t.requires_grad or "grad" in self.words]
         self.tracked: list[Any] = list(map(_requires_grad, leaves))
 
-    def begin(self, assigned: set[Any]) -> None:
-        """Remember what decides about terms before a call, in which these Tensors are assigned."""
+    def begin(self, assigned: set[Any], given: set[Any]) -> None:
+        """Remember what decides about terms before a call, in which these Tensors are assigned.
+
+        Of leaves whose gradient the program neither reads nor has `given`, code may have asked whether there
+        is one.
+        """
+        if "grad" in self.words:
+            self.having = [t for t in self.leaves if t.grad is not None and t not in given]
         self.things = [(thing, thing.structure()) for thing, _ in self.things]
         self.count: int = structure.count()
         deciding = (t for thing, _ in self.things for t in getattr(thing, "deciding", tuple)())
@@ -406,6 +452,8 @@ class Guard:
         if list(map(_requires_grad, self.leaves)) != self.tracked:
             return False
         if self.without and any(t.grad is not None for t in self.without):
+            return False
+        if self.having and any(t.grad is None for t in self.having):
             return False
         if list(itertools.chain.from_iterable(self.named)) != self.keys:
             return False

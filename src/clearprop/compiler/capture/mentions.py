@@ -115,6 +115,43 @@ def updated_in(code: types.CodeType) -> frozenset[str]:
     return frozenset(words)
 
 
+@functools.lru_cache(maxsize=1 << 10)
+def only_calls(code: types.CodeType, name: str) -> bool | None:
+    """Tell whether code, and what is made in it, only calls a global name; None where it does not have it.
+
+    >>> [only_calls(compile(text, "", "eval"), "f") for text in ("f(1) + f(2)", "f(1) is f", "g(f)", "g(1)")]
+    [True, False, False, None]
+    """
+    lines = [x for x in dis.get_instructions(code) if x.opname not in _UNSEEN]
+    takers = _takers(lines)
+    named = [i for i, x in enumerate(lines) if x.argval == name and x.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    found = [takers[i][1] == i if i in takers else False for i in named]
+    inner = (only_calls(x, name) for x in code.co_consts if isinstance(x, types.CodeType))
+    found += [x for x in inner if x is not None]
+    return all(found) if found else None
+
+
+def asked_of(code: types.CodeType, name: str) -> set[str]:
+    """Return the attributes that code, and what is made in it, asks of what has a name.
+
+    >>> sorted(asked_of(compile("m.a + (lambda: m.b)() + c.d", "", "eval"), "m"))
+    ['a', 'b']
+    """
+    found = {m.to for m in mentions_in(code) if m.name == name and m.how == "attribute"}
+    return found.union(*(asked_of(x, name) for x in code.co_consts if isinstance(x, types.CodeType)))
+
+
+@functools.lru_cache(maxsize=1 << 10)
+def imported_in(code: types.CodeType) -> frozenset[str]:
+    """Return the modules that code, and what is made in it, imports.
+
+    >>> sorted(imported_in(compile("import a.b; from c import d", "", "exec")))
+    ['a.b', 'c']
+    """
+    found = {x.argval for x in dis.get_instructions(code) if x.opname == "IMPORT_NAME"}
+    return frozenset(found).union(*(imported_in(x) for x in code.co_consts if isinstance(x, types.CodeType)))
+
+
 def _one_each(line: Any) -> Iterator[Any]:
     """Yield an instruction, or the two that Python 3.13 writes as one: `STORE_FAST_LOAD_FAST`."""
     words = _FAST.findall(line.opname)

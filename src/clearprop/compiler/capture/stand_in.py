@@ -267,6 +267,16 @@ def stands_for_number(x: Any) -> bool:
     return type(x) is StandInForNumber
 
 
+def kind_of(x: Any) -> type:
+    """Return the class that something has in an eager run."""
+    kind = type(x)
+    if not issubclass(kind, StandIn):
+        return next((seen for seen, twin in getattr(kind, "twins", {}).items() if twin is kind), kind)
+    if kind is StandInForNumber:
+        return type(x._value.item())
+    return x.following.kind if x.following else type(x._value)
+
+
 def _no_number(y: Any) -> bool:
     """Whether no number equals it, whichever the entries are."""
     return y is None or isinstance(y, (str, bytes))

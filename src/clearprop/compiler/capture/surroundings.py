@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import builtins
 import contextvars
 import dis
 import functools
@@ -30,6 +31,7 @@ from clearprop.compiler.capture.hidden import (
     is_closed,
     row_of,
 )
+from clearprop.compiler.capture.mentions import asked_of, imported_in
 from clearprop.compiler.capture.openly import (
     attributes,
     base_of,
@@ -58,7 +60,16 @@ _PLAIN = (*_NUMBERS, np.generic, np.dtype)
 _SKIPPED = (types.ModuleType, np.ufunc, Ufunc, Marks)
 _ENDS: tuple[Any, ...] = (*map(iter, ([], (), range(0), set(), {}, {}.values(), {}.items())),)
 _GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
-_INDIRECT = {"globals", "vars", "getattr", "attrgetter", "__dict__", "__globals__", "__getattribute__"}
+_INDIRECT = {
+    "globals",
+    "vars",
+    "getattr",
+    "hasattr",
+    "attrgetter",
+    "__dict__",
+    "__globals__",
+    "__getattribute__",
+}
 LINES = (list, set, deque)  # containers without names
 _TOOLS = tuple(kind for kind in vars(itertools).values() if isinstance(kind, type))
 _READ: tuple[Any, ...] = (*map(type, (reversed([]), iter(""), iter(b""), iter([].__len__, 0))),)
@@ -467,25 +478,40 @@ class Surroundings:
             return  # a library's own globals do not change
         self.codes.append(function.__code__)
         self.functions.append(function)
-        names = set(named_in(function.__code__))
-        spaces, mine = [function.__globals__], set(_variables(function.__code__))
-        held_by_cells = map(inside, function.__closure__ or ())
-        imported = map(sys.modules.get, names - function.__globals__.keys())  # inside the function
-        modules = [*held_by_cells, *map(function.__globals__.get, names), *imported]
-        for held in modules:
-            if is_a(held, types.ModuleType) and vars(held) is function.__globals__:
-                mine = names  # its own variables as attributes of its module
-            elif is_a(held, types.ModuleType) and _is_users(held) and vars(held) not in spaces:
-                spaces.append(vars(held))
-                modules += map(vars(held).get, names)
-            elif is_a(held, types.ModuleType) and not _is_users(held):
-                self._visit_library(held, names, stack)
-        for space in spaces:
-            wanted = mine if space is function.__globals__ else names
+        for space, wanted in self._spaces(function, set(named_in(code)), stack):
             for name in sorted(wanted.intersection(space)):
                 self.globals.append((space, name))
                 stack.append(space[name])
                 self._visit_given(space[name], stack)
+        self._lacking(function.__globals__, _variables(code))
+        self._lacking(vars(builtins), _variables(code).difference(function.__globals__))
+        self._lacking(sys.modules, imported_in(code))
+
+    def _spaces(
+        self, function: types.FunctionType, names: set[str], stack: list[Any]
+    ) -> list[tuple[dict[str, Any], set[str]]]:
+        """Return the variables of the user's modules that a function can name, and the names that it has."""
+        code, own = function.__code__, function.__globals__
+        mine = set(_variables(code))
+        found: list[tuple[dict[str, Any], set[str]]] = []
+        held_by_cells = zip(code.co_freevars, map(inside, function.__closure__ or ()), strict=True)
+        by_name = ((name, own.get(name, sys.modules.get(name))) for name in sorted(names))
+        modules = [(name, x) for name, x in (*held_by_cells, *by_name) if is_a(x, types.ModuleType)]
+        for name, held in modules:
+            if vars(held) is own:
+                mine = names  # its own variables as attributes of its module
+            elif not _is_users(held):
+                self._visit_library(held, names, stack)
+            elif not any(space is vars(held) for space, _ in found):
+                found.append((vars(held), names))
+                self._lacking(vars(held), asked_of(code, name).union(_texts(code)))
+                inside_of = ((y, vars(held).get(y)) for y in sorted(names))
+                modules += [(y, x) for y, x in inside_of if is_a(x, types.ModuleType)]
+        return [(own, mine), *found]
+
+    def _lacking(self, space: dict[str, Any], names: Iterable[str]) -> None:
+        """Watch the names that are not there: they may come later, and then hide what was found instead."""
+        self.globals += [(space, name) for name in sorted(set(names).difference(space))]
 
     def _visit_given(self, held: Any, stack: list[Any]) -> None:
         """A function that code has a name for may be given attributes, though it has none now."""

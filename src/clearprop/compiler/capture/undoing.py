@@ -53,6 +53,8 @@ class Undoing:
         for (space, name), old, new in zip(around.globals, before.named, now.named, strict=True):
             if old is not new and old is not END:
                 space.__setitem__(name, old)
+            elif old is not new and type(space) is dict:
+                space.pop(name, None)
         containers = (*around.containers, *around.private)
         held = ((*x.containers, *x.private) for x in (before, now))
         for container, old, new in zip(containers, *held, strict=True):

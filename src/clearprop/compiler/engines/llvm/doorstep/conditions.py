@@ -66,7 +66,7 @@ class Conditions:
             self._same(id(x) + TYPE, attributes_of(x))
         for tensor in guard.leaves:
             self._same(slot(tensor, "requires_grad"))
-        for tensor in guard.without:
+        for tensor in (*guard.without, *guard.having):
             self._same(slot(tensor, "grad"))
         for tensors, name in ((store.values, "_value"), (store.grads, "grad")):
             for tensor in tensors:
@@ -82,6 +82,7 @@ class Conditions:
     def _variables(self, spaces: list[tuple[Any, str]]) -> None:
         """Let global variables have to stay the same objects."""
         modules: dict[int, Entries] = {}
+        added: dict[int, None] = {}
         for space, name in spaces:
             if getattr(space, "straight", False):  # the contents of an array
                 self.kept.append(space)
@@ -101,9 +102,13 @@ class Conditions:
                 self.kept.append(list(modules[id(space)].keys))
                 self._same(*modules[id(space)].frame)
             entries = modules[id(space)]
-            if name not in entries.keys:
+            if name in entries.keys:
+                self._same(entries.keys[name], entries.values[name])
+            elif name in space or entries.added is None:
                 raise LookupError(name)
-            self._same(entries.keys[name], entries.values[name])
+            else:  # it has not come meanwhile, nor has another
+                added[entries.added] = None
+        self._same(*added)
 
     def _container(self, container: Any) -> None:
         """Let a list, or the dict behind a view of its values, have to stay as it is."""

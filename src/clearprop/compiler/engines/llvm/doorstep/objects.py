@@ -54,12 +54,14 @@ class Entries:
 
     While the words at `frame` are as they were, `keys[name]` and `values[name]` are addresses in memory of
     this dict; while those at `order` are too, the entries come in the same order. `size` is the address of
-    how many there are. Raises LookupError where memory does not hold what the dict says.
+    how many there are, `added` of how many there have ever been. Raises LookupError where memory does not
+    hold what the dict says.
     """
 
     def __init__(self, address: int, mapping: Mapping[Any, Any]) -> None:
         keys, apart = word(address + DICT_KEYS), word(address + DICT_VALUES)
         self.size: int = address + DICT_SIZE
+        self.added: int | None = None if apart else keys + KEYS_COUNT  # keys in common are added elsewhere
         self.frame: list[int] = [address + DICT_KEYS, address + DICT_VALUES, keys + KEYS_FORM]
         self.keys: dict[Any, int] = {}
         self.values: dict[Any, int] = {}
