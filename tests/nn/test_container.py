@@ -204,3 +204,11 @@ def test_names_come_from_a_dict_or_from_pairs():
 
     assert nn.ModuleDict(pairs).keys() == nn.ModuleDict(nn.ModuleDict(dict(pairs))).keys() == ["a", "b"]
     assert nn.ParameterDict([("w", [1.0])]).keys() == ["w"]
+
+
+def test_a_slice_of_a_list_is_one():
+    held = nn.ModuleList([nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1)])
+    piece = held[1:]
+
+    assert type(piece) is nn.ModuleList
+    assert list(piece) == [held[1], held[2]]

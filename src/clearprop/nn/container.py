@@ -93,7 +93,9 @@ class ModuleList(Module):
     @tells_of
     def __getitem__(self, index: Any) -> Any:
         found = list(self.children())[index]
-        return type(self)(*found) if isinstance(self, Sequential) and isinstance(index, slice) else found
+        if not isinstance(index, slice):
+            return found
+        return type(self)(*found) if isinstance(self, Sequential) else type(self)(found)
 
 
 class Sequential(ModuleList):

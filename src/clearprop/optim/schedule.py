@@ -89,6 +89,13 @@ class Schedule(Examined):
         self.last_epoch += 1
         self._set()
 
+    def get_lr(self) -> list[float]:
+        """Return the learning rates of now. A subclass that has no `rate` says here which they are to be.
+
+        As with PyTorch's it finds them from `last_epoch`, `base_lrs` and `optimizer`, and they are set.
+        """
+        return self.get_last_lr()
+
     def get_last_lr(self) -> list[float]:
         """Return the learning rate of every group."""
         return [group["lr"] for group in self.optimizer.param_groups]
@@ -150,7 +157,9 @@ class Schedule(Examined):
             hint = f"a new {type(self).__name__}(optimizer, ...) after add_param_group"
             got = f"{len(groups)} groups, not {len(bases)}"
             raise ValueError(lesson(called, wanted, got, where, hint))
-        for i, group in enumerate(groups):
+        if type(self).get_lr is not Schedule.get_lr:
+            new = [float(lr) for lr in self.get_lr()]
+        for i, group in enumerate(groups[len(new) :]):
             lr, base = group["lr"], bases[i]
             if lr != written[i]:
                 alone[i] = 0

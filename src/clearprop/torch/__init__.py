@@ -37,6 +37,13 @@ pi: float = math.pi
 e: float = math.e
 inf: float = math.inf
 nan: float = math.nan
+strided: str = "torch.strided"
+preserve_format: str = "torch.preserve_format"
+contiguous_format: str = "torch.contiguous_format"
+channels_last: str = "torch.channels_last"
+channels_last_3d: str = "torch.channels_last_3d"
+"""How entries may lie in memory, `memory_format`: what is said of it is taken, and changes nothing."""
+
 _SUBMODULES = (
     "nn",
     "optim",

@@ -287,23 +287,31 @@ def _types(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return (*map(type, args), *kwargs, *map(type, kwargs.values()))
 
 
+_ALL: list[_Asked] = []
+_KNOWN: list[set[Any]] = []
+"""By the number of a function: what it is asked, and the types that passed. A step that is recorded looks at
+what functions close over, and would take it for its own doing that they learn."""
+
+
 def answering(called: str, function: Function, tensors: int = 0) -> Function:
     """Return a function as programs call it, of whose arguments the first so many are tensors.
 
     Arguments of another kind than is wanted are refused, and what goes wrong inside is told as a lesson of
     PyTorch's class. The function itself is as it was: those of this folder call each other at no cost.
     """
-    asked = _Asked(called, function, tensors)
-    known = asked.known
+    number = len(_ALL)
+    _ALL.append(_Asked(called, function, tensors))
+    _KNOWN.append(_ALL[number].known)
 
     @functools.wraps(function)
     def answer(*args: Any, **kwargs: Any) -> Any:
+        known = _KNOWN[number]
         try:
             if kwargs:
                 key = _types(args, kwargs)
                 if key in known:
                     return function(*args, **kwargs)
-                return asked.in_words(key, args, kwargs)
+                return _ALL[number].in_words(key, args, kwargs)
             n = len(args)
             if n == 1:
                 key = args[0].__class__
@@ -311,11 +319,11 @@ def answering(called: str, function: Function, tensors: int = 0) -> Function:
                 key = args[0].__class__, args[1].__class__
             else:
                 key = (*map(type, args),)
-            if key not in known and asked.examine(args, kwargs):
+            if key not in known and _ALL[number].examine(args, kwargs):
                 known.add(key)
             return function(*args)
         except REFUSALS as error:
-            asked.tell(args, kwargs, error)
+            _ALL[number].tell(args, kwargs, error)
             raise
 
     answer.__name__ = answer.__qualname__ = called.rpartition(".")[2]

@@ -9,9 +9,11 @@ from weakref import ref
 
 import numpy as np
 
+from clearprop import leaves
 from clearprop.arguments import is_number
 from clearprop.errors import lesson
 from clearprop.hooks import Handle
+from clearprop.modes import mode
 from clearprop.torch import cells, dtypes
 from clearprop.torch.names import FUNCTIONS, METHODS, PLAIN, function, method, plain
 from clearprop.torch.picking import one_entry
@@ -79,6 +81,9 @@ def _has_arrays(data: Any) -> bool:
 @plain
 def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Return a tensor with a copy of numbers, lists of them or an array."""
+    if _stands_for_an_array(data):
+        dtypes.here(device)
+        return _of_argument(data, dtype, requires_grad)
     wide = dtype is not None and dtypes.numpy_dtype(dtype) != np.float16  # which PyTorch reaches by float32
     return made(_array(data, wide), dtype, device, requires_grad)
 
@@ -86,10 +91,25 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 FUNCTIONS_OF_DATA["tensor"] = tensor
 
 
+def _stands_for_an_array(data: Any) -> bool:
+    """Tell whether it is an argument of a step that is recorded, of which later calls bring other numbers."""
+    return isinstance(data, Node) and mode.observer is not None
+
+
+def _of_argument(data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Return a leaf with the numbers of such an argument."""
+    node = data if dtype is None else cast(data, dtypes.numpy_dtype(dtype))
+    dtypes.of(node.dtype)
+    found: Tensor = lift(leaves.from_numpy(node, None, requires_grad))
+    return found
+
+
 @plain
 def from_numpy(ndarray: Any) -> Tensor:
     """Return a tensor that shares the memory of an array: a write to either is seen in both."""
     array = ndarray
+    if _stands_for_an_array(array):
+        return _of_argument(array)
     if not isinstance(array, np.ndarray):
         raise TypeError(lesson("torch.from_numpy(array)", "expected np.ndarray", type(array).__name__))
     dtypes.of(array.dtype)
@@ -108,7 +128,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Tensor:
     dtypes.here(device)
     if isinstance(data, Tensor):
         return data if dtype is None else METHODS["to"](data, dtype)
-    if isinstance(data, np.ndarray):
+    if isinstance(data, np.ndarray) or _stands_for_an_array(data):
         found = from_numpy(data)
         return found if dtype is None else METHODS["to"](found, dtype)
     return tensor(data, dtype=dtype)
@@ -507,9 +527,14 @@ def set_(x: Tensor, source: Tensor) -> Tensor:
 def _turned_in_place(name: str) -> Any:
     @functools.wraps(FUNCTIONS[name])
     def in_place(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if x._cell.node.requires_grad or x._steps:
-            wanted, hint = "turns a tensor that is no view and needs no gradient", f"t = t.{name}(...)"
-            raise NotImplementedError(lesson(f"t.{name}_(...)", wanted, hint=hint))
+        if x.requires_grad and x.is_leaf:
+            wanted, hint = (
+                "a leaf that requires grad is being used in an in-place operation",
+                f"t = t.{name}(...)",
+            )
+            raise RuntimeError(
+                lesson(f"t.{name}_(...)", wanted, "a leaf Variable that requires grad", hint=hint)
+            )
         other = FUNCTIONS[name](x, *args, **kwargs)
         x._set(other._cell, other._steps, other._detached)
         return x

@@ -4,22 +4,64 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 from clearprop import optim as own
-from clearprop.errors import lesson
+from clearprop.errors import at_line, lesson
 from clearprop.optim.group import ParameterGroup
 from clearprop.torch.optim import lr_scheduler
-from clearprop.torch.tensors import Tensor, lift, nearest
+from clearprop.torch.tensors import Tensor, lift, lower, nearest
+
+_GIVEN: WeakValueDictionary[int, Tensor] = WeakValueDictionary()  # tensors of leaves, by their identity
+
+
+def _tensor_of(leaf: Any) -> Tensor:
+    """Return the tensor that an optimizer was given for a leaf, or another one where it is gone."""
+    found = _GIVEN.get(id(leaf))
+    made: Tensor = lift(leaf) if found is None or found.node is not leaf else found
+    return made
 
 
 class TensorGroup(ParameterGroup):
     """A group whose `params` are tensors to those who read it."""
 
     def __getitem__(self, name: str) -> Any:
-        return [lift(p) for p in self.params] if name == "params" else super().__getitem__(name)
+        return [_tensor_of(p) for p in self.params] if name == "params" else super().__getitem__(name)
+
+
+class Memory(MutableMapping[Any, dict[str, Any]]):
+    """What an optimizer of one's own remembers of each parameter: all tensors of a leaf are one key.
+
+    >>> import clearprop.torch as torch
+    >>> weight = torch.ones(2, requires_grad=True)
+    >>> memory = Memory()
+    >>> memory[weight]["step"] = 1
+    >>> memory[weight], len(memory)
+    ({'step': 1}, 1)
+    """
+
+    def __init__(self) -> None:
+        self.held: dict[Any, dict[str, Any]] = {}
+
+    def __getitem__(self, p: Any) -> dict[str, Any]:
+        return self.held.setdefault(lower(p), {})
+
+    def __setitem__(self, p: Any, value: dict[str, Any]) -> None:
+        self.held[lower(p)] = value
+
+    def __delitem__(self, p: Any) -> None:
+        del self.held[lower(p)]
+
+    def __contains__(self, p: Any) -> bool:
+        return lower(p) in self.held
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return map(_tensor_of, list(self.held))
+
+    def __len__(self) -> int:
+        return len(self.held)
 
 
 def _leaves(entries: Any) -> list[Any]:
@@ -42,6 +84,7 @@ def _leaves(entries: Any) -> list[Any]:
                 raise ValueError(
                     lesson("torch.optim.Optimizer(params)", "can't optimize a non-leaf Tensor", hint=hint)
                 )
+            _GIVEN[id(entry.node)] = entry
             entry = entry.node
         found.append(entry)
     return found
@@ -58,7 +101,7 @@ class Optimizer(own.Optimizer):
             options.pop(name, None)
         if type(self).formula is None:  # one that is written with tensors
             super().__init__(_leaves(params), defaults, *args, **options)
-            self.state: Any = defaultdict(dict)
+            self.state: Any = Memory()
         elif defaults is None:
             super().__init__(_leaves(params), *args, **options)
         else:
@@ -96,6 +139,37 @@ class Optimizer(own.Optimizer):
 
         super().step(remembered)
         return losses[0]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it remembers, by the numbers of the parameters, and the options of the groups."""
+        if type(self).formula is not None:
+            return super().state_dict()
+        number = {p: i for i, p in enumerate(p for group in self.param_groups for p in group.params)}
+        groups = [
+            {name: group[name] for name in group if name != "params"}
+            | {"params": [number[p] for p in group.params]}
+            for group in self.param_groups
+        ]
+        return {"state": {number[p]: held for p, held in self.state.held.items()}, "param_groups": groups}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state dict; ValueError for one whose groups are others."""
+        if type(self).formula is not None:
+            super().load_state_dict(state)
+            return
+        groups = state["param_groups"]
+        if [len(g["params"]) for g in groups] != [len(g.params) for g in self.param_groups]:
+            called = f"{type(self).__name__}.load_state_dict(state)"
+            wanted, hint = "wants the groups that it has", "the state of an optimizer of the same parameters"
+            raise ValueError(lesson(called, wanted, f"{len(groups)} groups", at_line(), hint))
+        leaf: dict[int, Any] = {}
+        for group, saved in zip(self.param_groups, groups, strict=True):
+            leaf |= dict(zip(saved["params"], group.params, strict=True))
+            for name in saved.keys() - {"params"}:
+                group[name] = saved[name]
+        self.state = Memory()
+        for i, held in state["state"].items():
+            self.state[leaf[i]] = dict(held)
 
     def __repr__(self) -> str:
         lines = []

@@ -1,5 +1,5 @@
 """`torch.utils`."""
 
-from clearprop.torch.utils import data
+from clearprop.torch.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
