@@ -153,7 +153,12 @@ def grad(func: Function, argnums: Any = 0, has_aux: bool = False) -> Function:
 
 
 def vmap(
-    func: Function, in_dims: Any = 0, out_dims: Any = 0, randomness: str = "error", **_: Any
+    func: Function,
+    in_dims: Any = 0,
+    out_dims: Any = 0,
+    randomness: str = "error",
+    *,
+    chunk_size: int | None = None,
 ) -> Function:
     """Return a function of arrays with one axis more: `func` of each entry, its results side by side.
 
@@ -274,13 +279,14 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
     return (_mapped(call.kept, call.value), back, *call.rest)
 
 
-def jvp(func: Function, primals: Any, tangents: Any, has_aux: bool = False, **_: Any) -> Any:
+def jvp(func: Function, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
     """Return func(*primals), and its slope in the direction of the tangents; with `has_aux` what is beside.
 
     >>> import clearprop.torch as torch
     >>> jvp(torch.sin, (torch.zeros(2),), (torch.ones(2),))
     (tensor([0., 0.]), tensor([1., 1.]))
     """
+    functional.refuse_strict("torch.func.jvp", strict)
     call = _Call(func, tuple(primals), {}, tuple(range(len(primals))), has_aux)
     outputs = call.outputs("torch.func.jvp(func, ...)")
     with (

@@ -29,8 +29,9 @@ _OUTSIDE = "the Tensor itself inside the step, and its value after the step has 
 class RecordingError(RuntimeError):
     """A step that cannot be written down as one program; the message says where and what to do.
 
-    >>> import numpy as np, clearprop
-    >>> step = clearprop.compile(lambda x: x if x > 0 else -x)
+    >>> import numpy as np
+    >>> from clearprop.compiler import RecordingError, compile
+    >>> step = compile(lambda x: x if x > 0 else -x)
     >>> try:
     ...     step(np.float64(1.0))
     ... except RecordingError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from clearprop.errors import at_line, lesson
 from clearprop.torch.autograd.pulled import grad
 from clearprop.torch.gradients import enable_grad
 from clearprop.torch.names import PLAIN
@@ -20,9 +21,25 @@ def _called(f: Callable[..., Any], inputs: Any) -> tuple[Any, list[Any], bool]:
     return f(*leaves), leaves, alone
 
 
+def refuse_strict(name: str, strict: bool) -> None:
+    """Refuse to look whether each output depends on each input: where it does not, the answer has zeros."""
+    if strict:
+        called, hint = f"{name}(strict=True)", "strict=False, and a look at the zeros"
+        wanted = "gives zeros where an output does not depend on an input"
+        raise NotImplementedError(lesson(called, wanted, "strict=True", at_line(), hint))
+
+
 @enable_grad()
-def jacobian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, **_: Any) -> Any:
+def jacobian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    strategy: str = "reverse-mode",
+) -> Any:
     """Return the derivatives of every output entry by every input entry: shape (*output, *input)."""
+    refuse_strict("torch.autograd.functional.jacobian", strict)
     output, leaves, alone = _called(func, inputs)
     if isinstance(output, tuple):
         return tuple(
@@ -49,8 +66,16 @@ def _or_zeros(gradients: Any, leaves: Any) -> list[Any]:
 
 
 @enable_grad()
-def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, **_: Any) -> Any:
+def hessian(
+    func: Callable[..., Any],
+    inputs: Any,
+    create_graph: bool = False,
+    strict: bool = False,
+    vectorize: bool = False,
+    outer_jacobian_strategy: str = "reverse-mode",
+) -> Any:
     """Return the second derivatives of one number by every pair of input entries."""
+    refuse_strict("torch.autograd.functional.hessian", strict)
     alone = isinstance(inputs, Tensor)
 
     def slopes(*xs: Any) -> Any:
@@ -61,16 +86,22 @@ def hessian(func: Callable[..., Any], inputs: Any, create_graph: bool = False, *
 
 
 @enable_grad()
-def vjp(func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, **_: Any) -> Any:
+def vjp(
+    func: Callable[..., Any], inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False
+) -> Any:
     """Return f(x) and the product of v with the Jacobian: what a backward pass sends from v."""
+    refuse_strict("torch.autograd.functional.vjp", strict)
     output, leaves, alone = _called(func, inputs)
     found = _or_zeros(grad(output, leaves, v, create_graph=create_graph, allow_unused=True), leaves)
     return output if create_graph else output.detach(), found[0] if alone else tuple(found)
 
 
 @enable_grad()
-def jvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, **_: Any) -> Any:
+def jvp(
+    func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, strict: bool = False
+) -> Any:
     """Return f(x) and the product of the Jacobian with v: the slope of f in the direction v."""
+    refuse_strict("torch.autograd.functional.jvp", strict)
     output, leaves, _alone = _called(func, inputs)
     seed = PLAIN["zeros"](*output.shape, dtype=output.dtype).requires_grad_()
     back = _or_zeros(grad(output, leaves, seed, create_graph=True, allow_unused=True), leaves)
@@ -81,8 +112,11 @@ def jvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = Fals
 
 
 @enable_grad()
-def hvp(func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, **_: Any) -> Any:
+def hvp(
+    func: Callable[..., Any], inputs: Any, v: Any, create_graph: bool = False, strict: bool = False
+) -> Any:
     """Return f(x) and the product of the Hessian with v."""
+    refuse_strict("torch.autograd.functional.hvp", strict)
     output, leaves, alone = _called(func, inputs)
     slopes = _or_zeros(grad(output, leaves, create_graph=True, allow_unused=True), leaves)
     directions = [v] if isinstance(v, Tensor) else list(v)

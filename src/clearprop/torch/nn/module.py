@@ -316,15 +316,35 @@ class Module(own.Module):
         """Do nothing: `clearprop.compile(step)` compiles whole training steps."""
 
     # --- its state -----------------------------------------------------------------------------------------
-    def state_dict(self, prefix: str = "", **_: Any) -> dict[str, Any]:
-        """Return all Parameters and persistent buffers by path, as detached tensors of the same memory."""
-        return OrderedDict((prefix + name, lift(t).detach()) for name, t in self._state().items())
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> dict[str, Any]:
+        """Return all Parameters and persistent buffers by path, as detached tensors of the same memory.
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, **_: Any) -> Any:  # type: ignore[override]
-        """Take over the numbers of a state dict, all or none; RuntimeError where names or shapes differ."""
+        With `keep_vars` they are the tensors themselves; `destination` is a dict that takes them up.
+        """
+        found: Any = OrderedDict() if destination is None else destination
+        for name, t in self._state().items():
+            found[prefix + name] = lift(t) if keep_vars else lift(t).detach()
+        return found
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """Take over the numbers of a state dict, all or none; RuntimeError where names or shapes differ.
+
+        NotImplementedError for `assign` of another dtype than the module has: tensors keep theirs here.
+        """
         arrays = {
             name: t.node._value if isinstance(t, Tensor) else np.asarray(t) for name, t in state_dict.items()
         }
+        own = self._state()
+        other = [name for name, x in arrays.items() if name in own and own[name].dtype != x.dtype]
+        if assign and other:
+            called, wanted = "load_state_dict(assign=True)", "leaves each tensor the dtype that it has"
+            got = f"{other[0]} of {arrays[other[0]].dtype}"
+            hint = f"model.to(torch.{arrays[other[0]].dtype}) before it"
+            raise NotImplementedError(lesson(called, wanted, got, at_line(), hint))
         try:
             return Loaded(*self.twin().load_state_dict(arrays, strict))
         except (KeyError, ValueError) as error:
