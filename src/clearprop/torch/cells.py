@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 import numpy as np
 
@@ -54,6 +54,31 @@ class Cell:
             record.assign(node, new)
         else:
             self.node = new
+
+
+OWNED: WeakValueDictionary[int, Cell] = WeakValueDictionary()
+"""The memory of leaves that modules own, by their identity."""
+
+
+def cell_of(node: tensor.Tensor) -> Cell:
+    """Return the memory of a leaf that a module owns, the same for all who look at it."""
+    known = OWNED.get(id(node))
+    if known is None or known.node is not node:
+        known = OWNED[id(node)] = Cell(node, owned=True)
+    return known
+
+
+def parted(cell: Cell) -> Cell:
+    """Return other memory for the leaf of a cell, which keeps its numbers, and whose views keep gradients."""
+    node, old = cell.node, leaf(np.array(cell.node._value))
+    found = Cell(node, owned=cell.owned)
+    found.grad = cell.grad
+    if cell.owned:
+        OWNED[id(node)] = found
+    with modes.enable_grad():
+        cell.node = rewritten(node, old) if node.requires_grad else old
+    cell.owned, cell.grad = False, None
+    return found
 
 
 class GradCell(Cell):

@@ -218,6 +218,8 @@ for _name in ("remainder", "fmod", "floor_divide"):
 @function
 def add(x: Any, y: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """Return x + alpha y."""
+    if isinstance(alpha, Tensor):
+        alpha = alpha.item()
     if alpha == 1:
         return of_two("add", "add", x, y)
     a, b = alike(x, y)
@@ -227,6 +229,8 @@ def add(x: Any, y: Any, *, alpha: Any = 1, out: Any = None) -> Any:
 @function
 def sub(x: Any, y: Any, *, alpha: Any = 1) -> Any:
     """Return x - alpha y; RuntimeError for truth values, whose difference has no meaning."""
+    if isinstance(alpha, Tensor):
+        alpha = alpha.item()
     ready = _ready(x, y) if alpha == 1 else None
     if ready is not None and ready[0].__class__ is Node and ready[0].dtype.kind == "b":
         ready = None

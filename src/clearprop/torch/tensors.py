@@ -300,7 +300,9 @@ class Tensor:
             return
         if self._steps or cell.node.op is not None:
             raise RuntimeError(lesson("t.data = new", "wants a leaf", hint="t.data.copy_(new)"))
-        cell.node._value = np.array(new.node._value)[()]
+        node = cell.node
+        self._cell = cells.parted(cell)  # what showed the old numbers goes on showing them
+        node._value = np.array(new.node._value)[()]
 
     def detach(self) -> Tensor:
         """Return a tensor of the same memory that no gradient passes through."""
@@ -541,6 +543,7 @@ class Parameter(Tensor):
             self._set(data._cell)
         else:
             self._set(Cell(own, owned=True))
+        cells.OWNED[id(own)] = self._cell
         _FACES[id(own)] = self
 
     def __repr__(self) -> str:
@@ -714,7 +717,7 @@ def _face(x: Any) -> Tensor:
     if known is not None and known._cell.node is x:
         return known
     made = _new(Parameter if isinstance(x, _kinds()[0]) else Tensor)
-    made._cell = Cell(x, owned=owned)
+    made._cell = cells.cell_of(x) if owned else Cell(x)
     if owned:
         _FACES[id(x)] = made
     return made
