@@ -477,7 +477,7 @@ def describe(x: Any) -> str:
     >>> describe(Tensor([1.0, 2.0], name="w"))
     "'w' (2,) float64"
     """
-    if not hasattr(x, "shape"):
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
         return repr(x)[:40]
     name = f"'{x.name}' " if isinstance(x, Tensor) and x.name else ""
     return f"{name}{x.shape} {x.dtype}"

@@ -659,7 +659,7 @@ def beside_sparse(t: Tensor) -> Any:
 
 
 def plain(x: Any, called: str = "Tensor(value)") -> Any:
-    """Return what rules are written for: a list or tuple as an array, another package's tensor as an array.
+    """Return what rules are written for: a list or tuple, another package's tensor or table as an array.
 
     The memory of the latter is shared through DLPack. One that hangs on a graph of its own raises TypeError.
     """
@@ -679,6 +679,8 @@ def plain(x: Any, called: str = "Tensor(value)") -> Any:
         raise TypeError(
             lesson("an op of clearprop", "has products with sparse matrices alone", got, where, hint)
         )
+    if hasattr(x, "to_numpy"):  # a column or a table would answer with its own kind, which sorts by its index
+        return np.asarray(x)
     return x
 
 
