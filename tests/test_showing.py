@@ -372,3 +372,29 @@ def test_a_shuffle_in_c_is_refused_as_it_swaps_views():
     assert np.array_equal(table.value, np.arange(10.0).reshape(5, 2))
     table[0], table[1:3] = table[4].copy(), table[3:]
     assert np.array_equal(table.value[:, 0], [8, 6, 8, 6, 8])
+
+
+def test_a_compiled_step_takes_a_number_that_views_show():
+    """It is an array without axes; the step reads it as a number."""
+    w, plain = Tensor(2.0), Tensor(2.0)
+    with no_grad():
+        view = w[None]
+        entry = np.squeeze(Tensor([3.0], requires_grad=False))
+    step = clearprop.compile(lambda x: np.sum(w * x) * entry)
+    for _ in range(3):
+        assert float(step(np.ones(2)).value) == 12.0
+    for parameter in (w, plain):
+        optimizer = clearprop.optim.SGD([parameter], lr=0.1)
+
+        @clearprop.compile
+        def train(x, parameter=parameter, optimizer=optimizer):
+            loss = np.sum((parameter * x - 1.0) ** 2)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        for _ in range(3):
+            train(np.ones(2))
+    assert w.value == plain.value != 2.0
+    assert view.value == 2.0  # as all views of what a compiled step changes
