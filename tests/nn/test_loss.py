@@ -293,3 +293,14 @@ UNWIDENED = {
 @pytest.mark.parametrize("name", UNWIDENED)
 def test_whole_numbers_do_not_widen_floats(name):
     assert UNWIDENED[name]().dtype == np.float32
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.uint8, np.int16, np.uint64])
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss"])
+def test_differences_of_whole_numbers_do_not_wrap(name, dtype):
+    x, y = np.array([1, 5, 3]).astype(dtype), np.array([2, 1, 100]).astype(dtype)
+    floats = x.astype(float), y.astype(float)
+    loss = getattr(F, name)
+
+    assert loss(x, y) == pytest.approx(float(loss(*floats)), rel=1e-12)
+    np.testing.assert_array_equal(F.l1_loss(x, y, reduction="none"), np.abs(floats[0] - floats[1]))

@@ -190,3 +190,13 @@ def test_softmax_of_no_entries_is_pytorchs(name, shape, axis, compiled):
     assert np.array_equal(np.asarray(value), wanted)
     assert value.dtype == wanted.dtype
     assert (d.shape, d.dtype) == (shape, np.float32)
+
+
+@pytest.mark.parametrize("axis", [(), (0, 1, 2), (0, 2), None])
+def test_a_norm_of_float16_takes_any_axes(axis):
+    x = np.arange(1, 9).reshape(2, 2, 2).astype(np.float16)
+    found = ops["norm"](x, axis=axis, keepdims=True)
+
+    assert found.dtype == np.float16
+    wanted = np.sqrt(np.sum(x.astype(float) ** 2, axis=axis, keepdims=True))
+    np.testing.assert_array_equal(found, wanted.astype(np.float16))

@@ -82,10 +82,17 @@ def matched(called: str, x: Any, y: Any) -> tuple[Any, Any]:
                 _fix(x.shape, y.shape),
             )
         )
-    if y.dtype == x.dtype or (x.dtype.kind in "biu" and y.dtype.kind in "biu"):
+    if x.dtype.kind in "biu" and y.dtype.kind in "biu":
+        return _whole(x), _whole(y)
+    if y.dtype == x.dtype:
         return x, y
     x = fitted(x, y)
     return x, converted(f"{called}(prediction, target)", y, x)
+
+
+def _whole(x: Any) -> Any:
+    """Return whole numbers so wide that differences do not wrap: of uint8 1 - 2 is 255."""
+    return x.astype(np.float64 if x.dtype == np.uint64 else np.int64)
 
 
 def _fix(x: tuple[int, ...], y: tuple[int, ...]) -> str:
