@@ -45,7 +45,7 @@ def _between(rows: Any, place: Any, method: str, last: Any) -> Any:
     a, b = _entry(rows, low), _entry(rows, high)
     step, of = b - a, rows.dtype.type
     before, after = share.astype(of), (1 - share).astype(of)
-    return np.where(constant(share) < 0.5, a + step * before, b - step * after)
+    return np.where(share < 0.5, a + step * before, b - step * after)
 
 
 def _entry(rows: Any, at: Any) -> Any:

@@ -172,7 +172,7 @@ def test_a_returned_state_is_what_it_was_before_it_is_assigned():
     program = prepared(program, lambda v, add: v)
 
     assert program.outputs[0].op == "positive"
-    assert planned(program).fresh == program.outputs
+    assert list(planned(program).fresh) == program.outputs
 
 
 def test_softmax_is_one_loop_and_a_sum_over_the_batch_ends_it():

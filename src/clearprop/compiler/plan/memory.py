@@ -28,7 +28,7 @@ class Plan:
     - `homes[v]`: whose array a value is computed into: a state's, or (see `overwrite`) a dying operand's;
     - `lasting`: what has to be there to the end though it is no result: a turn of a loop reads it again;
     - `copies`: what is copied into a state's array when all is computed, since it could not lie there;
-    - `fresh`: the outputs that are computed into arrays made for the caller;
+    - `fresh`: the outputs that are computed into arrays made for the caller, each with its place among them;
     - `rows`: arrays that lie side by side, each row in one piece of memory (see `bundles.py`);
     - `offsets[v]`: where every other array begins in an arena of `total` bytes (see `pack`).
 
@@ -39,7 +39,7 @@ class Plan:
     groups: Sequence[Group]
     fixed: frozenset[Value]
     assigned: list[tuple[State, Value]]
-    fresh: list[Value]
+    fresh: dict[Value, int]
     total: int
     unshared: int
 
@@ -67,11 +67,8 @@ class Plan:
                 if v not in fixed:
                     self.written.setdefault(layout(v).base, i)
         self._assign()
-        self.fresh = [
-            v
-            for v in dict.fromkeys(program.outputs)
-            if v in self.written and v.shape != () and v not in self.homes
-        ]
+        made = [v for v in program.outputs if v in self.written and v.shape != () and v not in self.homes]
+        self.fresh = {v: i for i, v in enumerate(dict.fromkeys(made))}
 
     def home(self, v: Value) -> Value:
         """Return the value whose memory `v` lies in."""

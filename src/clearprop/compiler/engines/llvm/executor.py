@@ -249,12 +249,12 @@ class Native:
     def _result(self, v: Value, states: Any) -> Callable[[Any, Any], Any]:
         """Return what fetches an output, as something that the caller may keep."""
         if v in self.places.fresh:
-            i = self.places.fresh.index(v)
+            i = self.places.fresh[v]
             return lambda arguments, new: new[i]
         place = layout(v)
         base = place.base
         if base in self.places.fresh:
-            i = self.places.fresh.index(base)
+            i = self.places.fresh[base]
             return lambda arguments, new: self._array(v, states, arguments, {base: new[i]}).copy()[()]
         if v.kind == "argument" or base.kind == "argument":
             return lambda arguments, new: self._array(v, states, arguments).copy()[()]

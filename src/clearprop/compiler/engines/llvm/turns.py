@@ -125,7 +125,7 @@ def loop_of(v: Value, threads: int, make: Callable[..., Any]) -> Loop | None:
     if found is None:
         program, _ = rewrite(turn(turns.body, v.inputs))
         native = make(with_results_apart(program), threads, turns.body.given[:2])
-        if list(native.program.outputs) != native.places.fresh:
+        if list(native.program.outputs) != list(native.places.fresh):
             raise Unlowered("a result of its turn has no array of its own")
         found = _loops[key] = Loop(native)
     v.why = f"{_counted(turns.length, 'turn')}, each {found.text}"
