@@ -398,3 +398,12 @@ def test_a_compiled_step_takes_a_number_that_views_show():
             train(np.ones(2))
     assert w.value == plain.value != 2.0
     assert view.value == 2.0  # as all views of what a compiled step changes
+
+
+def test_a_number_that_is_broadcast_shows_what_becomes_of_it():
+    with no_grad():
+        y = Tensor(2.0)
+        shown = np.broadcast_to(y, (3,))
+        y += 1
+
+        np.testing.assert_array_equal(shown.value, [3.0, 3.0, 3.0])

@@ -232,7 +232,8 @@ class Op:
 
     def _shown(self, z: Any, inputs: tuple[Any, ...], attrs: dict[str, Any]) -> Tensor:
         """Return a leaf that shows the memory of what it is a view of, be it a number's."""
-        if z.size == 1 and self.kind in _VIEWS and placed(inputs):
+        one = self.kind in _VIEWS and (z.size == 1 or not any(getattr(z, "strides", (1,))))
+        if one and placed(inputs):
             z = self.forward(*_values(inputs), **attrs)
         return leaf_of(z, inputs)
 
