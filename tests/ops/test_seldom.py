@@ -166,7 +166,6 @@ def test_values_are_scipys(name):
     np.testing.assert_array_equal(found.value, f(*short))
 
 
-@pytest.mark.by_turns("order")
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
 def test_derivatives_of_both_orders_agree_with_differences(name, order):
@@ -175,7 +174,6 @@ def test_derivatives_of_both_orders_agree_with_differences(name, order):
     assert gradcheck(f, *inputs, order=order).ok
 
 
-@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

@@ -71,7 +71,6 @@ CALLS = {
 }  # fmt: skip
 
 
-@pytest.mark.by_turns("order")
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
 def test_values_and_both_derivatives(name, order):
@@ -82,7 +81,6 @@ def test_values_and_both_derivatives(name, order):
     assert gradcheck(f, *given, order=order).ok
 
 
-@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_compiled(name, executor):

@@ -264,7 +264,6 @@ def test_values_are_scipys(name):
     np.testing.assert_allclose(found.value, expected, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.by_turns("order")
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", CALLS)
 def test_gradients_of_both_orders_agree_with_differences(name, order):
@@ -273,7 +272,6 @@ def test_gradients_of_both_orders_agree_with_differences(name, order):
     assert gradcheck(of_symmetric(name, call(Ours)), *inputs, order=order).ok
 
 
-@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", CALLS)
 def test_a_compiled_step_has_the_same_gradients(name, executor):

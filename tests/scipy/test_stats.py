@@ -86,7 +86,6 @@ def smooth(name, method):
     return of, [np.array([0.2, 0.5, 0.8]) if method == "ppf" else x, *shapes, np.array(0.05), np.array(1.7)]
 
 
-@pytest.mark.by_turns("order")
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize(("name", "method"), ROWS)
 def test_both_derivatives_by_the_point_and_every_parameter(name, method, order):
@@ -99,7 +98,6 @@ def test_both_derivatives_by_the_point_and_every_parameter(name, method, order):
     assert gradcheck(g, *[given[i] for i in by], order=order).ok
 
 
-@pytest.mark.by_turns("executor")
 @pytest.mark.parametrize("executor", available_executors())
 @pytest.mark.parametrize("name", [*CONTINUOUS, *DISCRETE])
 def test_compiled_gradients_are_the_same(name, executor):

@@ -85,7 +85,7 @@ def doctor(
     >>> y = (x.sum(axis=1) > 0).astype(int)
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2)), (x, y))
     Sequential, 50 parameters in 2 layers, CrossEntropyLoss 0.838 on 64 rows.
-    No finding: looked for 28 kinds of trouble.
+    No finding: looked for 29 kinds of trouble.
     >>> doctor(nn.Sequential(nn.Linear(3, 8), nn.ReLU(), nn.Linear(8, 2), nn.Softmax()), (1000 * x, y)).names
     ('inputs that are not scaled', 'softmax before CrossEntropyLoss')
     """
