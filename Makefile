@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 TIER := "$(PYTHON)" tools/tier.py
-TIERS := quick test-compiler test-rules test-commands examples parity test-estimators test-engines test-pages docs
+TIERS := quick test-compiler test-rules test-courses test-commands examples parity test-estimators test-engines test-pages docs
 
 .PHONY: train test $(TIERS) test-all lint pythons benchmark clean
 

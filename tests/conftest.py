@@ -36,8 +36,12 @@ collect_ignore = ["typing"]  # lines for type checkers, right ones and wrong one
 def pytest_addoption(parser):
     told = "below this path run the tests alone that ask for a package which the tier `test` has not"
     parser.addoption("--asking", action="append", default=[], metavar="PATH", help=told)
-    told = "below this path run the cases alone that other tiers leave out, since another value was in turn"
+    told = (
+        "below this path run the cases alone that other tiers leave: another value was in turn, or at length"
+    )
     parser.addoption("--other-turns", action="append", default=[], metavar="PATH", help=told)
+    told = "leave no case to another tier, but below those paths"
+    parser.addoption("--all-turns", action="store_true", help=told)
     parser.addoption("--share", type=float, default=1.0, help="run this part of the tests, .2 a fifth")
     parser.addoption("--drawn-by", default="", metavar="WORD", help="another word draws another such part")
 
@@ -47,12 +51,13 @@ def pytest_collection_modifyitems(config, items):
     below = [Path(path).resolve() for path in config.getoption("--asking")]
     turns = [Path(path).resolve() for path in config.getoption("--other-turns")]
     share, word = config.getoption("--share"), config.getoption("--drawn-by")
-    waiting = set(not_in_turn(items))
+    waiting = {*not_in_turn(items), *(item for item in items if item.get_closest_marker("at_length"))}
+    wait = not config.getoption("--all-turns")
     left = [
         item
         for item in items
         if (below and not_asking(item, below))
-        or (item not in waiting if lies(item, turns) else item in waiting)
+        or (item not in waiting if lies(item, turns) else wait and item in waiting)
         or not drawn(item, share, word)
     ]
     if left:

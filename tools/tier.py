@@ -60,6 +60,7 @@ class Tier:
     paths: list[str] = field(default_factory=list)
     asking: list[str] = field(default_factory=list)  # of these, the tests that ask for its packages
     turns: list[str] = field(default_factory=list)  # of these, the cases that other tiers leave to it
+    whole: bool = False  # of its paths it leaves no case to another tier
     without: list[str] = field(default_factory=list)
     extras: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=lambda: ["test"])
@@ -75,7 +76,7 @@ class Tier:
             *(f"--asking={path}" for path in self.asking),
             *(f"--other-turns={path}" for path in self.turns),
         ]
-        return [*self.present(), *left, *part]
+        return [*self.present(), *left, *part, *(["--all-turns"] if self.whole else [])]
 
     def installs(self) -> list[str]:
         extras = f"[{','.join(self.extras)}]" if self.extras else ""

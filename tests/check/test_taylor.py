@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from tests.sharing import a_share_first
 
 from clearprop import GradientError, grad
 from clearprop.check import taylor_check
@@ -75,7 +76,12 @@ def test_a_wrong_rule_raises_with_the_table():
 
 @pytest.mark.parametrize(
     ("name", "dtype"),
-    [*((name, np.float64) for name in DIFFERENTIABLE), *((name, np.float32) for name in DIFFERENTIABLE[::8])],
+    a_share_first(
+        [
+            *((name, np.float64) for name in DIFFERENTIABLE),
+            *((name, np.float32) for name in DIFFERENTIABLE[::8]),
+        ]
+    ),
 )  # inputs in single precision are checked in double: a share of the ops says that
 def test_no_false_alarm_on_any_op(name, dtype):
     for case in cases(ops[name], dtype):

@@ -328,8 +328,7 @@ OF_COMPLEX = {
 }  # fmt: skip
 
 
-@pytest.mark.by_turns("order")
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.at_length)])
 @pytest.mark.parametrize("name", OF_COMPLEX)
 def test_complex_matrices_to_second_order(name, order):
     f, x = OF_COMPLEX[name]
@@ -420,8 +419,7 @@ COMPOSED = {
 }
 
 
-@pytest.mark.by_turns("order")
-@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("order", [1, pytest.param(2, marks=pytest.mark.at_length)])
 @pytest.mark.parametrize("name", COMPOSED)
 def test_composed_functions_of_matrices_to_second_order(name, order):
     f, x = COMPOSED[name]
