@@ -1,5 +1,7 @@
 """The manual, built as `make docs` leaves it in out/manual: whole, linked, light, without a network."""
 
+import fcntl
+import os
 import re
 import subprocess
 import sys
@@ -42,11 +44,24 @@ class Page(HTMLParser):
             self.loads.append(given.get("src") or given.get("href") or "")
 
 
-@pytest.fixture(scope="module")
-def pages():
+def build():
     command = (sys.executable, "-m", "sphinx", "-E", "-W", "--keep-going", "-q", "-b", "html")
     built = subprocess.run([*command, ROOT / "docs", SITE], capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stderr[-4000:]
+
+
+@pytest.fixture(scope="module")
+def pages():
+    """The pages, built by one process: a build takes away what another one is about to read."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    SITE.parent.mkdir(parents=True, exist_ok=True)
+    with (SITE.parent / "manual.built").open("a+") as stamp:
+        fcntl.flock(stamp, fcntl.LOCK_EX)  # until it is closed
+        stamp.seek(0)
+        if stamp.read() != run:
+            build()
+            stamp.truncate(0)
+            stamp.write(run)
     gallery = {path.name for path in (ROOT / "docs" / "gallery").glob("*.html")}
     return {path: Page(path) for path in SITE.rglob("*.html") if path.name not in gallery - {"index.html"}}
 
