@@ -115,17 +115,23 @@ def test_what_a_test_asks_for_is_read_from_its_text(tmp_path):
     assert asked(pages, "test_nan_is_marked") == {"playwright"}  # by a fixture of the folder above
 
 
-def test_below_such_a_path_only_what_asks_is_run():
-    """And nothing is left out elsewhere."""
-    code = """
+def collected(path, *options):
+    """The tests of a file that are run with each of these lists of options, by one process."""
+    code = f"""
 import pytest
-for more in ([], ["--asking=tests/nn"], ["--asking=tests/ops"]):
-    pytest.main(["--collect-only", "-p", "no:cacheprovider", "tests/nn/test_init.py", *more])
+for more in {options!r}:
+    pytest.main(["--collect-only", "-p", "no:cacheprovider", {path!r}, *more])
     print("the next")
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    parts = done.stdout.split("the next")[:3]
-    everything, some, elsewhere = ({line for line in part.splitlines() if "::" in line} for part in parts)
+    parts = done.stdout.split("the next")[: len(options)]
+    return [{line for line in part.splitlines() if "::" in line} for part in parts]
+
+
+def test_below_such_a_path_only_what_asks_is_run():
+    """And nothing is left out elsewhere."""
+    options = [], ["--asking=tests/nn"], ["--asking=tests/ops"]
+    everything, some, elsewhere = collected("tests/nn/test_init.py", *options)
 
     assert some
     assert some < everything
@@ -150,21 +156,20 @@ def test_what_waits_for_its_turn_is_run_by_another_tier(tool):
     assert [t.name for t in known for path in t.turns if below(ROOT / path, t.paths)] == []
 
 
-def test_both_halves_of_the_turns_are_all_cases():
-    pytest.importorskip("llvmlite", reason="with one executor there are no turns")
-    code = """
-import pytest
-for more in ([], ["--other-turns=tests/compiler/proof"], ["--other-turns=tests/nn"]):
-    pytest.main(["--collect-only", "-p", "no:cacheprovider", "tests/compiler/proof/test_sums.py", *more])
-    print("the next")
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    parts = done.stdout.split("the next")[:3]
-    ours, others, elsewhere = ({line for line in part.splitlines() if "::" in line} for part in parts)
+@pytest.mark.parametrize(
+    ("path", "package"),
+    [("tests/compiler/proof/test_sums.py", "llvmlite"), ("tests/ops/test_margins.py", "numpy")],
+)  # one whose cases take turns, where there are two executors, and one that has cases at length
+def test_what_is_run_and_what_waits_are_all_cases(path, package):
+    pytest.importorskip(package, reason="with one executor there are no turns")
+    options = [], [f"--other-turns={path}"], ["--other-turns=tests/nn"], ["--all-turns"]
+    ours, others, elsewhere, everything = collected(path, *options)
 
+    assert ours
+    assert others
     assert ours == elsewhere
     assert not ours & others
-    assert {"numpy" in line for line in ours} == {"numpy" in line for line in others} == {True, False}
+    assert ours | others == everything
 
 
 def test_each_case_has_one_value_in_turn_where_there_are_many_cases():

@@ -1,4 +1,4 @@
-"""What few programs call: functions that SciPy computes, running sums of exponentials, parts of numbers."""
+"""What few programs call: functions that SciPy computes, parts of numbers, counts, layers by old names."""
 
 from __future__ import annotations
 

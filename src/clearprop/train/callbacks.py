@@ -47,7 +47,6 @@ class Callback(Examined):
     `epoch_done`.
 
     >>> import numpy as np
-    >>> import numpy as np
     >>> from clearprop import nn, train
     >>> class Losses(Callback):
     ...     def epoch_done(self, run):

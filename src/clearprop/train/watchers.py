@@ -75,7 +75,6 @@ class EarlyStopping(Callback):
     `patience` also keeps the best epoch's.
 
     >>> import numpy as np
-    >>> import numpy as np
     >>> from clearprop import nn, train
     >>> pair = np.zeros((4, 1), np.float32), np.zeros((4, 1), np.float32)
     >>> stop = EarlyStopping("loss", patience=2, least=1e9)
@@ -125,7 +124,6 @@ class Checkpoint(Callback):
     all of it. Raises InputError, without `overwrite`, where there is a file that is no checkpoint, and where
     the file is the run's own checkpoint.
 
-    >>> import numpy as np
     >>> import numpy as np
     >>> from clearprop import nn, train
     >>> import tempfile
@@ -205,7 +203,6 @@ class CSVLog(Callback):
     Raises InputError, before the first batch, where there is a file that is no history, unless `overwrite`.
 
     >>> import numpy as np
-    >>> import numpy as np
     >>> from clearprop import nn, train
     >>> import tempfile
     >>> pair = np.zeros((4, 1), np.float32), np.ones((4, 1), np.float32)
@@ -239,7 +236,6 @@ class JSONLog(Callback):
     The step is how many batches had been trained on, null for an epoch of before that was kept. Raises
     InputError, before the first batch, where there is a file that is no such log, unless `overwrite`.
 
-    >>> import numpy as np
     >>> import numpy as np
     >>> from clearprop import nn, train
     >>> import json, tempfile
